@@ -1,0 +1,2 @@
+//! Tagline.
+fn main() {}
