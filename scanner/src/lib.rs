@@ -1,10 +1,33 @@
 //! Registries in, tag sets out.
 
+mod credentials;
+mod error;
+mod manifest;
+mod proxy;
 mod revision;
+mod scan;
+mod scanner;
+mod settings;
 mod tag_set;
+mod target;
 mod target_key;
+pub mod tls;
 mod varint;
 
+pub use credentials::{
+    Credential, CredentialError, CredentialIdentity, CredentialSource, ProvideCredentials,
+};
+pub use error::{Operation, Problem, ScanError, Unreachable};
+pub use manifest::{ImageDetails, Manifest, Platform};
+pub use proxy::{InvalidProxy, ProxySettings};
 pub use revision::Revision;
+pub use scan::{RequestCounts, RequestKind, Scan, ScanMode, ScanOutcome};
+pub use scanner::Scanner;
+pub use settings::{
+    AnswerLimits, Clock, InvalidRate, RegistryPattern, RegistrySettings, RequestRate,
+    ScannerOptions,
+};
 pub use tag_set::{InvalidTagSet, Merged, TagCursor, TagSet, TagSetBuilder, UnpackedTags};
+pub use target::{Access, ScanTarget};
 pub use target_key::{AccessId, InvalidTargetKey, TargetKey};
+pub use tls::{InvalidTls, TlsSettings};
