@@ -1,0 +1,55 @@
+//! Proves that an edit changed the chosen scalars and nothing else.
+
+use super::layout::parser;
+use crate::edit::Site;
+use granit_parser::{Event, ScanError, Span};
+
+/// Parses the text before and after, and gives the line of the first difference that was not meant.
+///
+/// `wanted` holds the sites in the file's order with the values they must have now.
+pub(in crate::edit) fn differs(old: &str, new: &str, wanted: &[(&Site, &str)]) -> Option<usize> {
+    let mut wanted = wanted.iter().peekable();
+    let mut scalars = 0;
+    let mut old_events = parser(old);
+    let mut new_events = parser(new);
+    loop {
+        let (before, after) = match (old_events.next(), new_events.next()) {
+            (None, None) => return wanted.next().map(|(site, _)| site.place.line),
+            (Some(Ok(before)), Some(Ok(after))) => (before, after),
+            (before, after) => return Some(line_of(before.or(after))),
+        };
+        let line = before.1.start.line();
+        let same = match (&before.0, &after.0) {
+            (
+                Event::Scalar(old_value, old_style, old_anchor, old_tag),
+                Event::Scalar(new_value, new_style, new_anchor, new_tag),
+            ) => {
+                let ordinal = scalars;
+                scalars += 1;
+                if let Some((site, value)) =
+                    wanted.next_if(|(site, _)| site.scalar.ordinal == ordinal)
+                {
+                    let ending = &site.scalar.ending;
+                    old_anchor == new_anchor
+                        && new_value.strip_suffix(ending.as_str()) == Some(*value)
+                        && (new_tag == old_tag || new_tag.is_none())
+                } else {
+                    (old_value, old_style, old_anchor, old_tag)
+                        == (new_value, new_style, new_anchor, new_tag)
+                }
+            }
+            (before, after) => before == after,
+        };
+        if !same {
+            return Some(line);
+        }
+    }
+}
+
+fn line_of(event: Option<Result<(Event<'_>, Span), ScanError>>) -> usize {
+    match event {
+        Some(Ok((_, span))) => span.start.line(),
+        Some(Err(error)) => error.marker().line(),
+        None => 1,
+    }
+}

@@ -1,0 +1,3 @@
+//! The updater's integration tests.
+
+mod setters;
