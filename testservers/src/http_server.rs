@@ -13,7 +13,7 @@ use std::time::Duration;
 use crate::StartError;
 
 /// How long an idle connection is kept.
-const IDLE_LIMIT: Duration = Duration::from_secs(60);
+const IDLE_LIMIT: Duration = Duration::from_mins(1);
 /// How often a stalled response looks whether the server has ended.
 const STALL_STEP: Duration = Duration::from_millis(20);
 

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use crate::StartError;
 
 /// How long a server may take until it listens. Generous: the machine may be busy with builds.
-const START_LIMIT: Duration = Duration::from_secs(60);
+const START_LIMIT: Duration = Duration::from_mins(1);
 /// How often to choose another port when somebody else took the one that was free a moment ago.
 const PORT_ATTEMPTS: usize = 5;
 /// How much of a log is shown when a test fails.

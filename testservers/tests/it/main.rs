@@ -11,3 +11,4 @@ mod git_ssh;
 mod http_server;
 mod leftovers;
 mod nginx;
+mod not_run;
