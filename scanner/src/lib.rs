@@ -8,6 +8,7 @@ mod revision;
 mod scan;
 mod scanner;
 mod settings;
+mod store;
 mod tag_set;
 mod target;
 mod target_key;
@@ -26,6 +27,10 @@ pub use scanner::Scanner;
 pub use settings::{
     AnswerLimits, Clock, InvalidRate, RegistryPattern, RegistrySettings, RequestRate,
     ScannerOptions,
+};
+pub use store::{
+    Batch, Due, LastError, ListingOrder, PartialListing, RegistryMemory, StateTable, StoreError,
+    StoreOptions, StoredTags, TagDigest, TagStore, TargetRecord,
 };
 pub use tag_set::{InvalidTagSet, Merged, TagCursor, TagSet, TagSetBuilder, UnpackedTags};
 pub use target::{Access, ScanTarget};

@@ -1,0 +1,77 @@
+//! The tables of the store's file, their keys, and how a tag set is laid into pages.
+//!
+//! | table | key | value |
+//! |---|---|---|
+//! | `meta` | name | format version, counters |
+//! | `targets` | [`TargetId`] | the key in full, [`TargetRecord`](super::TargetRecord) as JSON |
+//! | `tag_pages` | id, page number | exactly one page of a packed tag set |
+//! | `tag_tails` | id | how many pages come before, and the rest of the set |
+//! | `partials` | id | [`PartialListing`](super::PartialListing) |
+//! | `tag_digests` | id, tag | [`TagDigest`](super::TagDigest) |
+//! | `manifests` | digest | what the client keeps |
+//! | `state` | namespace, 0, key | the program's |
+//!
+//! redb gives a value larger than a page a run of pages whose number is a power of two, which wastes a
+//! quarter of the file on average. Cut to fit a page exactly, a set wastes almost nothing but in its tail.
+//! Ids are hashes, so that tails fill their pages evenly in whatever order targets come.
+
+use redb::TableDefinition;
+use ring::digest::{SHA256, digest};
+use tagline_policy::TagRef;
+
+use crate::target_key::TargetKey;
+
+/// The layout of the file. One that says another number is set aside.
+pub(super) const FORMAT: u64 = 1;
+
+pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
+pub(super) const TARGETS: TableDefinition<'_, u128, &[u8]> = TableDefinition::new("targets");
+pub(super) const TAG_PAGES: TableDefinition<'_, [u8; 18], &[u8]> =
+    TableDefinition::new("tag_pages");
+pub(super) const TAG_TAILS: TableDefinition<'_, u128, &[u8]> = TableDefinition::new("tag_tails");
+pub(super) const PARTIALS: TableDefinition<'_, u128, &[u8]> = TableDefinition::new("partials");
+pub(super) const TAG_DIGESTS: TableDefinition<'_, &[u8], &[u8]> =
+    TableDefinition::new("tag_digests");
+pub(super) const MANIFESTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("manifests");
+pub(super) const STATE: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("state");
+
+/// In `meta`: [`FORMAT`].
+pub(super) const FORMAT_ROW: &str = "format";
+/// In `meta`: how many tag sets were ever written; numbers them.
+pub(super) const WRITTEN_ROW: &str = "written";
+
+/// What of a value fits into a leaf of 4096 bytes beside its header, its length and its key.
+pub(super) const PAGE: usize = 4096 - 4 - 4 - 18;
+
+/// A target's number in the tables: a hash of its key.
+pub(super) type TargetId = u128;
+
+pub(super) fn target_id(key: &TargetKey) -> TargetId {
+    let hash = digest(&SHA256, key.as_str().as_bytes());
+    let mut id = [0; 16];
+    for (to, from) in id.iter_mut().zip(hash.as_ref()) {
+        *to = *from;
+    }
+    u128::from_be_bytes(id)
+}
+
+pub(super) fn page_row(id: TargetId, page: u16) -> [u8; 18] {
+    let mut row = [0; 18];
+    row[..16].copy_from_slice(&id.to_be_bytes());
+    row[16..].copy_from_slice(&page.to_be_bytes());
+    row
+}
+
+pub(super) fn tag_digest_row(key: &TargetKey, tag: TagRef<'_>) -> Vec<u8> {
+    let mut row = target_id(key).to_be_bytes().to_vec();
+    row.extend_from_slice(tag.as_str().as_bytes());
+    row
+}
+
+pub(super) fn state_row(namespace: &str, key: &str) -> Vec<u8> {
+    let mut row = Vec::with_capacity(namespace.len() + 1 + key.len());
+    row.extend_from_slice(namespace.as_bytes());
+    row.push(0);
+    row.extend_from_slice(key.as_bytes());
+    row
+}

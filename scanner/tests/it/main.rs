@@ -1,0 +1,3 @@
+//! Integration tests of the scanner: one binary, one module per subject.
+
+mod store;
