@@ -71,6 +71,10 @@ pub enum SkipReason {
     MalformedMarker,
     /// The file, or a document of it, cannot be parsed.
     Unparsable,
+    /// The file or directory cannot be read.
+    Unreadable,
+    /// The file cannot be written.
+    Unwritable,
 }
 
 impl SkipReason {
@@ -89,6 +93,8 @@ impl SkipReason {
             Self::NoValue => "no-value",
             Self::MalformedMarker => "malformed-marker",
             Self::Unparsable => "unparsable",
+            Self::Unreadable => "unreadable",
+            Self::Unwritable => "unwritable",
         }
     }
 }

@@ -1,3 +1,5 @@
 //! The updater's integration tests.
+#![cfg(test)]
 
+mod directory;
 mod setters;
