@@ -1,0 +1,33 @@
+//! The git engine: bare mirrors of remotes, tree edits without a work tree, commits that arrive.
+//!
+//! [`crate::publish`] is the way in: it fetches, edits, commits and pushes, and does so again when somebody
+//! else was faster. All calls block: run them where that is allowed (`spawn_blocking`).
+
+mod commit;
+mod error;
+mod mirror;
+mod push;
+mod reference;
+mod remote;
+mod signing;
+mod transport;
+mod tree;
+mod url;
+
+pub use commit::Identity;
+pub use error::GitError;
+pub use mirror::Mirror;
+pub use reference::{CommitId, DEFAULT_BRANCH, GitReference, ReferenceFields};
+pub use remote::{
+    ClientCertificate, GitAuth, InvalidRemote, Limits, Proxy, Remote, RemoteOptions, Timeouts,
+};
+pub use signing::{Signer, SigningError};
+pub use tokio_util::sync::CancellationToken;
+pub use transport::{Failure, FailureKind};
+pub use tree::{InvalidUpdatePath, UpdatePath};
+pub use url::{GitUrl, InvalidGitUrl, SshAddress};
+
+pub(crate) use commit::write_commit;
+pub(crate) use mirror::{Fetched, LockedMirror};
+pub(crate) use push::{PushFailure, RefUpdate};
+pub(crate) use tree::{Edits, edit_tree};
