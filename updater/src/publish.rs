@@ -3,7 +3,7 @@
 //! Every run derives what is to do from the remote's own state, so it can be killed at any point and run again:
 //! what has arrived is not made a second time, what has not is.
 
-use crate::edit::{self, EditOptions, FileEdit, Skip, SkipReason};
+use crate::edit::{self, EditOptions, FileEdit};
 use crate::git::{
     CancellationToken, CommitId, GitError, GitReference, Identity, Mirror, PushFailure, RefUpdate,
     Signer, UpdatePath, check_branch, edit_tree, write_commit,
@@ -15,7 +15,7 @@ use std::time::Duration;
 pub use crate::git::{ChangedFile, SkippedMarker};
 
 /// How often a push is tried when others are faster, unless asked otherwise.
-pub const DEFAULT_TRIES: u32 = 20;
+const DEFAULT_TRIES: u32 = 20;
 
 /// Decides which files are looked at and what becomes of them: markers, or Flux v1's annotations.
 pub trait Editor: Sync {
@@ -228,8 +228,7 @@ pub fn publish(
         let fetched = mirror.fetch(&request.checkout, &[&branch], cancel)?;
         let tip = fetched.branches.get(&branch).copied();
         let base = tip.unwrap_or(fetched.checkout);
-        let failed =
-            |e: git2::Error| mirror.mirror.mirror_error("reading the commit", &e);
+        let failed = |e: git2::Error| mirror.mirror.mirror_error("reading the commit", &e);
         let parent = mirror.repository.find_commit(base).map_err(failed)?;
         let (tree, edits) = edit_tree(
             &mirror,
@@ -255,9 +254,7 @@ pub fn publish(
             outcome.state = PushState::DryRun;
             return Ok(outcome);
         }
-        let text = message
-            .message(&outcome.files)
-            .map_err(GitError::Message)?;
+        let text = message.message(&outcome.files).map_err(GitError::Message)?;
         let commit = write_commit(
             &mirror.repository,
             tree,

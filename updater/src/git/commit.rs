@@ -58,7 +58,11 @@ impl Identity {
     }
 
     fn signature(&self, at: Timestamp) -> Result<Signature<'static>, git2::Error> {
-        Signature::new(self.shown_name(), &self.email, &Time::new(at.as_second(), 0))
+        Signature::new(
+            self.shown_name(),
+            &self.email,
+            &Time::new(at.as_second(), 0),
+        )
     }
 }
 

@@ -19,15 +19,13 @@ pub enum GitError {
         failure: Failure,
     },
     /// The repository holds no commit.
-    #[error(
-        "{remote} is empty: it has no branch to start from; push a first commit to it"
-    )]
+    #[error("{remote} is empty: it has no branch to start from; push a first commit to it")]
     EmptyRepository {
         /// Address of the remote.
         remote: String,
     },
     /// A branch, tag, name or commit that the remote does not have.
-    #[error("{remote} has no {wanted}{}", existing(.existing))]
+    #[error("{remote} has no {wanted}{}", also_has(.existing))]
     ReferenceNotFound {
         /// Address of the remote.
         remote: String,
@@ -65,7 +63,7 @@ pub enum GitError {
         reference: String,
     },
     /// The remote took the connection but refused the change: a hook, a protected branch, a quota.
-    #[error("{remote} refused the push to {reference}: {status}{}", said(.said))]
+    #[error("{remote} refused the push to {reference}: {status}{}", remote_says(.said))]
     Refused {
         /// Address of the remote.
         remote: String,
@@ -138,7 +136,7 @@ pub enum GitError {
     },
 }
 
-fn existing(names: &[String]) -> String {
+fn also_has(names: &[String]) -> String {
     if names.is_empty() {
         String::new()
     } else {
@@ -146,7 +144,7 @@ fn existing(names: &[String]) -> String {
     }
 }
 
-fn said(text: &str) -> String {
+fn remote_says(text: &str) -> String {
     if text.is_empty() {
         String::new()
     } else {

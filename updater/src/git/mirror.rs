@@ -3,12 +3,12 @@
 //! One directory per remote, shared by all automations on it and by all processes on the storage path; whoever
 //! works on it holds a lock. A mirror that turns out to be damaged is thrown away and fetched again.
 
+use super::CancellationToken;
 use super::error::GitError;
 use super::reference::{Checkout, CommitId, GitReference};
 use super::remote::Remote;
 use super::transport::{self, Failure, FailureKind, Session, SessionError};
 use super::url::GitUrl;
-use super::CancellationToken;
 use git2::{AutotagOption, Direction, ErrorClass, ErrorCode, FetchOptions, Oid, Repository};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
@@ -269,7 +269,10 @@ pub(crate) struct Fetched {
 }
 
 impl LockedMirror {
-    pub(crate) fn session(&self, cancel: &CancellationToken) -> Result<std::sync::Arc<Session>, GitError> {
+    pub(crate) fn session(
+        &self,
+        cancel: &CancellationToken,
+    ) -> Result<std::sync::Arc<Session>, GitError> {
         Session::new(&self.mirror.remote, &self.mirror.keys, cancel)
     }
 
@@ -341,7 +344,10 @@ impl LockedMirror {
         doing: &'static str,
     ) -> Result<(), GitError> {
         let known = |id: Oid| self.repository.odb().is_ok_and(|odb| odb.exists(id));
-        let empty = self.repository.references().map_or(true, |mut all| all.next().is_none());
+        let empty = self
+            .repository
+            .references()
+            .map_or(true, |mut all| all.next().is_none());
         let local = matches!(self.mirror.remote.url(), GitUrl::File(_));
         let specs: Vec<String> = wants
             .iter()
@@ -426,7 +432,10 @@ impl LockedMirror {
                 .mirror
                 .transport_error(doing, Failure::new(kind, e.message()));
         }
-        if matches!(e.class(), ErrorClass::Net | ErrorClass::Callback | ErrorClass::None) {
+        if matches!(
+            e.class(),
+            ErrorClass::Net | ErrorClass::Callback | ErrorClass::None
+        ) {
             return self.mirror.transport_error(doing, Failure::from(e));
         }
         self.mirror.mirror_error(doing, e)
@@ -436,7 +445,11 @@ impl LockedMirror {
     pub(crate) fn record_branch(&self, branch: &str, id: CommitId) {
         let name = tracking(&format!("refs/heads/{branch}"));
         if let Err(e) = self.repository.reference(&name, id.oid(), true, "push") {
-            tracing::debug!(branch, error = e.message(), "the pushed branch is not recorded; the next fetch does it");
+            tracing::debug!(
+                branch,
+                error = e.message(),
+                "the pushed branch is not recorded; the next fetch does it"
+            );
         }
     }
 }

@@ -27,7 +27,8 @@ pub use transport::{Failure, FailureKind};
 pub use tree::{InvalidUpdatePath, UpdatePath};
 pub use url::{GitUrl, InvalidGitUrl, SshAddress};
 
-pub(crate) use commit::write_commit;
-pub(crate) use mirror::{Fetched, LockedMirror};
+pub(crate) use commit::{CommitSpec, write_commit};
 pub(crate) use push::{PushFailure, RefUpdate};
-pub(crate) use tree::{Edits, edit_tree};
+pub(crate) use reference::check_branch;
+pub(crate) use tree::edit_tree;
+pub use tree::{ChangedFile, SkippedMarker};

@@ -1,10 +1,10 @@
 //! Pushing: only if the remote is where we think it is, and with every reference's status read.
 
+use super::CancellationToken;
 use super::error::GitError;
 use super::mirror::LockedMirror;
 use super::transport::{SessionError, shown};
 use super::url::GitUrl;
-use super::CancellationToken;
 use git2::{ErrorCode, Oid, PushOptions, RemoteCallbacks};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -77,11 +77,13 @@ impl LockedMirror {
             });
             let mut push = PushOptions::new();
             let options: Vec<&str> = options.iter().map(String::as_str).collect();
-            push.remote_callbacks(callbacks).remote_push_options(&options);
+            push.remote_callbacks(callbacks)
+                .remote_push_options(&options);
             let plus = if update.force { "+" } else { "" };
-            self.repository
-                .remote_anonymous(&url)?
-                .push(&[format!("{plus}{}:{}", update.new, update.name)], Some(&mut push))
+            self.repository.remote_anonymous(&url)?.push(
+                &[format!("{plus}{}:{}", update.new, update.name)],
+                Some(&mut push),
+            )
         });
         if lease_broken.get() {
             return Err(PushFailure::Outrun);
@@ -92,7 +94,10 @@ impl LockedMirror {
                 Some(Some(status)) => Err(self.refused(update, status, &said.borrow())),
                 None => Err(PushFailure::Unknown(self.mirror.transport_error(
                     "pushing to",
-                    super::Failure::new(super::FailureKind::Protocol, "the remote did not report on the push"),
+                    super::Failure::new(
+                        super::FailureKind::Protocol,
+                        "the remote did not report on the push",
+                    ),
                 ))),
             },
             Err(SessionError::Git(e)) if e.code() == ErrorCode::NotFastForward => {
@@ -174,7 +179,10 @@ impl LockedMirror {
             Err(e)
                 if matches!(
                     e.code(),
-                    ErrorCode::Modified | ErrorCode::Exists | ErrorCode::Locked | ErrorCode::NotFound
+                    ErrorCode::Modified
+                        | ErrorCode::Exists
+                        | ErrorCode::Locked
+                        | ErrorCode::NotFound
                 ) =>
             {
                 Err(PushFailure::Outrun)

@@ -228,7 +228,18 @@ mod tests {
 
     #[test]
     fn names_that_git_does_not_allow_are_refused() {
-        for name in ["", "a b", "a..b", "-x", "x.lock", "refs/heads/x", "HEAD", "a~1", "@{", "x/"] {
+        for name in [
+            "",
+            "a b",
+            "a..b",
+            "-x",
+            "x.lock",
+            "refs/heads/x",
+            "HEAD",
+            "a~1",
+            "@{",
+            "x/",
+        ] {
             assert!(check_branch("branch", name).is_err(), "{name:?}");
         }
         for name in ["main", "updates/app", "a.b", "release-1.2"] {

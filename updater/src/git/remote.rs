@@ -195,13 +195,12 @@ impl Remote {
         if let Some(client) = self.0.http.get() {
             return Ok(client.clone());
         }
-        let client = http_client::build(&self.0.options).map_err(|failure| {
-            GitError::Transport {
+        let client =
+            http_client::build(&self.0.options).map_err(|failure| GitError::Transport {
                 remote: self.url().to_string(),
                 doing: "setting up the connection",
                 failure,
-            }
-        })?;
+            })?;
         Ok(self.0.http.get_or_init(|| client).clone())
     }
 }
@@ -251,9 +250,7 @@ fn check_auth(url: &GitUrl, auth: &GitAuth) -> Result<(), InvalidRemote> {
         {
             empty("identity")
         }
-        (GitUrl::Ssh(_), GitAuth::SshKey { known_hosts, .. })
-            if known_hosts.trim().is_empty() =>
-        {
+        (GitUrl::Ssh(_), GitAuth::SshKey { known_hosts, .. }) if known_hosts.trim().is_empty() => {
             empty("known_hosts")
         }
         _ => Ok(()),

@@ -25,7 +25,9 @@ pub enum SigningError {
         hint: &'static str,
     },
     /// A key of a kind that is not accepted.
-    #[error("signing keys of type {algorithm} are not accepted: use ed25519, ecdsa or rsa of 2048 bits or more")]
+    #[error(
+        "signing keys of type {algorithm} are not accepted: use ed25519, ecdsa or rsa of 2048 bits or more"
+    )]
     Algorithm {
         /// The key's type.
         algorithm: String,

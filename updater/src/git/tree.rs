@@ -14,7 +14,9 @@ pub struct UpdatePath(String);
 
 /// A path that leaves the repository.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("update path {path:?} is not inside the repository: give a path relative to its root, without ..")]
+#[error(
+    "update path {path:?} is not inside the repository: give a path relative to its root, without .."
+)]
 pub struct InvalidUpdatePath {
     /// The path given.
     pub path: String,
@@ -164,7 +166,13 @@ mod tests {
 
     #[test]
     fn update_paths_stay_inside() {
-        for (given, normal) in [("", ""), (".", ""), ("./", ""), ("/a//b/", "a/b"), ("./a/./b", "a/b")] {
+        for (given, normal) in [
+            ("", ""),
+            (".", ""),
+            ("./", ""),
+            ("/a//b/", "a/b"),
+            ("./a/./b", "a/b"),
+        ] {
             assert_eq!(UpdatePath::new(given).unwrap().as_str(), normal);
         }
         for given in ["..", "a/../..", "../a", "a/..", "a\0b"] {

@@ -89,6 +89,9 @@ impl GitUrl {
                 let path = url
                     .to_file_path()
                     .map_err(|()| InvalidGitUrl::Part { part: "path" })?;
+                if path.parent().is_none() {
+                    return Err(InvalidGitUrl::Part { part: "path" });
+                }
                 Ok((Self::File(path), None))
             }
             Some((scheme, _)) => Err(InvalidGitUrl::Scheme {
@@ -111,10 +114,7 @@ impl GitUrl {
                 } else {
                     "/"
                 };
-                format!(
-                    "ssh://{}@{host}{port}{slash}{}",
-                    address.user, address.path
-                )
+                format!("ssh://{}@{host}{port}{slash}{}", address.user, address.path)
             }
             Self::File(path) => path.display().to_string(),
         }
@@ -273,7 +273,8 @@ fn parse_scp(text: &str) -> Result<SshAddress, InvalidGitUrl> {
     } else {
         rest.split_once(':').ok_or_else(no_scheme)?
     };
-    if host.contains('/') {
+    // `ext::command` runs a program in git.
+    if host.contains('/') || path.starts_with(':') {
         return Err(no_scheme());
     }
     ssh_address(user, host, None, path)
@@ -288,9 +289,9 @@ fn ssh_address(
     let plain = |text: &str| {
         !text.is_empty()
             && !text.starts_with('-')
-            && !text
-                .chars()
-                .any(|c| c.is_whitespace() || c.is_control() || "@/\\'\"`$;|&<>()[]{}*?!#".contains(c))
+            && !text.chars().any(|c| {
+                c.is_whitespace() || c.is_control() || "@/\\'\"`$;|&<>()[]{}*?!#".contains(c)
+            })
     };
     if !plain(host) || host.len() > 255 {
         return Err(InvalidGitUrl::Part { part: "host" });
@@ -335,16 +336,52 @@ mod tests {
     #[test]
     fn ssh_addresses_in_every_spelling() {
         for (text, user, host, port, path) in [
-            ("ssh://git@github.com/org/repo", "git", "github.com", None, "/org/repo"),
-            ("ssh://github.com:22/org/repo.git", "git", "github.com", None, "/org/repo.git"),
-            ("ssh://bob@[::1]:2222/srv/x", "bob", "::1", Some(2222), "/srv/x"),
-            ("ssh://bob@[fe80::1]/srv/x", "bob", "fe80::1", None, "/srv/x"),
+            (
+                "ssh://git@github.com/org/repo",
+                "git",
+                "github.com",
+                None,
+                "/org/repo",
+            ),
+            (
+                "ssh://github.com:22/org/repo.git",
+                "git",
+                "github.com",
+                None,
+                "/org/repo.git",
+            ),
+            (
+                "ssh://bob@[::1]:2222/srv/x",
+                "bob",
+                "::1",
+                Some(2222),
+                "/srv/x",
+            ),
+            (
+                "ssh://bob@[fe80::1]/srv/x",
+                "bob",
+                "fe80::1",
+                None,
+                "/srv/x",
+            ),
             ("ssh://git@h/~bob/x", "git", "h", None, "~bob/x"),
-            ("git@github.com:org/repo.git", "git", "github.com", None, "org/repo.git"),
+            (
+                "git@github.com:org/repo.git",
+                "git",
+                "github.com",
+                None,
+                "org/repo.git",
+            ),
             ("github.com:org/repo", "git", "github.com", None, "org/repo"),
             ("me@[::1]:/srv/a b.git", "me", "::1", None, "/srv/a b.git"),
             ("git@h:/srv/x's.git", "git", "h", None, "/srv/x's.git"),
-            ("ssh://git@h:7999/a%20b.git", "git", "h", Some(7999), "/a b.git"),
+            (
+                "ssh://git@h:7999/a%20b.git",
+                "git",
+                "h",
+                Some(7999),
+                "/a b.git",
+            ),
             ("ssh://git:secret@h/x", "git", "h", None, "/x"),
         ] {
             let (u, h, p, q) = ssh(text);
@@ -389,7 +426,10 @@ mod tests {
             "../relative",
         ] {
             if text == "https://h/x\n" {
-                assert!(GitUrl::parse(text).is_ok(), "surrounding blanks are trimmed");
+                assert!(
+                    GitUrl::parse(text).is_ok(),
+                    "surrounding blanks are trimmed"
+                );
                 continue;
             }
             let error = GitUrl::parse(text).expect_err(text);

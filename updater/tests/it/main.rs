@@ -2,4 +2,5 @@
 #![cfg(test)]
 
 mod directory;
+mod git;
 mod setters;

@@ -94,7 +94,11 @@ pub(crate) fn shown(text: &str, limit: usize) -> String {
         .chars()
         .map(|c| match c {
             '\n' => c,
-            c if c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') => ' ',
+            c if c.is_control()
+                || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') =>
+            {
+                ' '
+            }
             c => c,
         })
         .take(limit)

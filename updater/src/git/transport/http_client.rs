@@ -27,19 +27,26 @@ pub(crate) fn build(options: &RemoteOptions) -> Result<Client, Failure> {
         let roots = Certificate::from_pem_bundle(ca.as_bytes())
             .map_err(|e| unusable("the CA bundle (ca.crt)", &e))?;
         if roots.is_empty() {
-            return Err(unusable("the CA bundle (ca.crt)", &"it holds no certificate"));
+            return Err(unusable(
+                "the CA bundle (ca.crt)",
+                &"it holds no certificate",
+            ));
         }
         client = client.tls_certs_merge(roots);
     }
     if let Some(own) = &options.client_certificate {
         let pem = format!("{}\n{}", own.certificate, own.key.expose_secret());
-        let identity = Identity::from_pem(pem.as_bytes())
-            .map_err(|_| unusable("the client certificate (tls.crt, tls.key)", &"it is not PEM"))?;
+        let identity = Identity::from_pem(pem.as_bytes()).map_err(|_| {
+            unusable(
+                "the client certificate (tls.crt, tls.key)",
+                &"it is not PEM",
+            )
+        })?;
         client = client.identity(identity);
     }
     if let Some(proxy) = &options.proxy {
-        let mut all =
-            Proxy::all(&proxy.address).map_err(|e| unusable("the proxy address", &e.without_url()))?;
+        let mut all = Proxy::all(&proxy.address)
+            .map_err(|e| unusable("the proxy address", &e.without_url()))?;
         if let Some((user, password)) = &proxy.credentials {
             all = all.basic_auth(user, password.expose_secret());
         }

@@ -32,7 +32,10 @@ impl KeyFiles {
     ) -> Result<Self, Failure> {
         let identity = usable(identity, passphrase)?;
         let write = || -> io::Result<Self> {
-            DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(parent)?;
             let directory = tempfile::Builder::new()
                 .prefix(PREFIX)
                 .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700))
@@ -77,16 +80,22 @@ fn usable(
     identity: &SecretString,
     passphrase: Option<&SecretString>,
 ) -> Result<SecretString, Failure> {
-    let bad = |text: String| Failure::new(FailureKind::Local, format!("the ssh private key {text}"));
+    let bad =
+        |text: String| Failure::new(FailureKind::Local, format!("the ssh private key {text}"));
     let text = identity.expose_secret().trim().replace("\r\n", "\n");
     if !text.starts_with("-----BEGIN ") {
-        return Err(bad("is not a PEM or OpenSSH private key: it must begin with -----BEGIN".to_owned()));
+        return Err(bad(
+            "is not a PEM or OpenSSH private key: it must begin with -----BEGIN".to_owned(),
+        ));
     }
     if text.contains("-----BEGIN OPENSSH PRIVATE KEY-----") {
-        let key = PrivateKey::from_openssh(&text).map_err(|e| bad(format!("cannot be read: {e}")))?;
+        let key =
+            PrivateKey::from_openssh(&text).map_err(|e| bad(format!("cannot be read: {e}")))?;
         if key.is_encrypted() {
             let Some(passphrase) = passphrase else {
-                return Err(bad("is encrypted: give its passphrase (Secret key password)".to_owned()));
+                return Err(bad(
+                    "is encrypted: give its passphrase (Secret key password)".to_owned(),
+                ));
             };
             let key = key
                 .decrypt(passphrase.expose_secret())
@@ -189,7 +198,11 @@ mod tests {
         let encrypted = seed
             .encrypt(&mut ssh_key::rand_core::OsRng, "right")
             .unwrap();
-        let identity: SecretString = encrypted.to_openssh(LineEnding::LF).unwrap().as_str().into();
+        let identity: SecretString = encrypted
+            .to_openssh(LineEnding::LF)
+            .unwrap()
+            .as_str()
+            .into();
         let with = |passphrase: Option<&str>| {
             let passphrase = passphrase.map(SecretString::from);
             KeyFiles::write(parent.path(), &identity, "x", passphrase.as_ref())
@@ -205,8 +218,14 @@ mod tests {
     #[test]
     fn what_is_no_key_is_refused_without_showing_it() {
         let parent = tempfile::tempdir().unwrap();
-        for text in ["", "hunter2", "-----BEGIN OPENSSH PRIVATE KEY-----\nhunter2\n"] {
-            let error = KeyFiles::write(parent.path(), &text.into(), "x", None).err().unwrap();
+        for text in [
+            "",
+            "hunter2",
+            "-----BEGIN OPENSSH PRIVATE KEY-----\nhunter2\n",
+        ] {
+            let error = KeyFiles::write(parent.path(), &text.into(), "x", None)
+                .err()
+                .unwrap();
             assert_eq!(error.kind, FailureKind::Local);
             assert!(!error.to_string().contains("hunter2"));
         }

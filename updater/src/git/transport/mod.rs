@@ -12,8 +12,8 @@ mod session;
 mod smart_http;
 mod ssh;
 
-pub use failure::{Failure, FailureKind};
 pub(crate) use failure::shown;
+pub use failure::{Failure, FailureKind};
 pub(crate) use keys::sweep as sweep_keys;
 pub(crate) use session::prepare_libgit2 as prepare;
 pub(crate) use session::{Session, SessionError};

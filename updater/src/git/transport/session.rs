@@ -222,7 +222,12 @@ fn runtime() -> Result<Handle, Failure> {
         .thread_name("git-transport")
         .enable_all()
         .build()
-        .map_err(|e| Failure::new(FailureKind::Local, format!("no runtime for network access: {e}")))?;
+        .map_err(|e| {
+            Failure::new(
+                FailureKind::Local,
+                format!("no runtime for network access: {e}"),
+            )
+        })?;
     Ok(OWN.get_or_init(|| own).handle().clone())
 }
 

@@ -292,7 +292,10 @@ impl Rpc {
         let (service, target) = (self.service, self.target.clone());
         async move {
             let target = target.ok_or_else(|| {
-                Failure::new(FailureKind::Protocol, "request before the list of references")
+                Failure::new(
+                    FailureKind::Protocol,
+                    "request before the list of references",
+                )
             })?;
             let url = format!("{}/{service}", target.base.as_str().trim_end_matches('/'));
             let request = client
@@ -323,8 +326,9 @@ impl Rpc {
             State::Stream(sender, task) => {
                 drop(sender);
                 let mut task = AbortOnDrop(task);
-                self.session
-                    .wait("waiting for the answer", async { joined((&mut task.0).await) })?
+                self.session.wait("waiting for the answer", async {
+                    joined((&mut task.0).await)
+                })?
             }
             other => {
                 self.state = other;
@@ -348,7 +352,10 @@ impl Rpc {
             }
             // The request ended before its body did: its result says why.
             Err(joined(task.await).err().unwrap_or_else(|| {
-                Failure::new(FailureKind::Protocol, "answer before the end of the request")
+                Failure::new(
+                    FailureKind::Protocol,
+                    "answer before the end of the request",
+                )
             }))
         })
     }

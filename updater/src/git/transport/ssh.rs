@@ -176,9 +176,15 @@ fn start(session: &Session, program: &str) -> Result<Connection, Failure> {
 /// The path in single quotes for the remote shell, except a leading `~user`, which that shell must expand.
 fn remote_command(program: &str, address: &SshAddress) -> String {
     let quoted = |text: &str| format!("'{}'", text.replace('\'', r"'\''"));
-    match address.path.strip_prefix('~').map(|rest| rest.split_once('/')) {
+    match address
+        .path
+        .strip_prefix('~')
+        .map(|rest| rest.split_once('/'))
+    {
         Some(Some((user, rest)))
-            if user.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)) =>
+            if user
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)) =>
         {
             format!("{program} ~{user}/{}", quoted(rest))
         }
@@ -438,13 +444,41 @@ mod tests {
     fn last_words_become_kinds() {
         let exit = |code: i32| ExitStatus::from_raw(code << 8);
         for (code, text, kind) in [
-            (255, "debug1: Server host key: ssh-ed25519 SHA256:abc\nHost key verification failed.\n", FailureKind::HostKey),
-            (255, "@@@\n@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\nHost key verification failed.", FailureKind::HostKey),
-            (255, "git@h: Permission denied (publickey).", FailureKind::Authentication),
-            (255, "ssh: connect to host h port 22: Connection refused", FailureKind::Network),
-            (128, "fatal: '/x' does not appear to be a git repository", FailureKind::RepositoryNotFound),
-            (1, "ERROR: Repository not found.", FailureKind::RepositoryNotFound),
-            (1, "ERROR: Permission to o/r.git denied to key.", FailureKind::Forbidden),
+            (
+                255,
+                "debug1: Server host key: ssh-ed25519 SHA256:abc\nHost key verification failed.\n",
+                FailureKind::HostKey,
+            ),
+            (
+                255,
+                "@@@\n@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\nHost key verification failed.",
+                FailureKind::HostKey,
+            ),
+            (
+                255,
+                "git@h: Permission denied (publickey).",
+                FailureKind::Authentication,
+            ),
+            (
+                255,
+                "ssh: connect to host h port 22: Connection refused",
+                FailureKind::Network,
+            ),
+            (
+                128,
+                "fatal: '/x' does not appear to be a git repository",
+                FailureKind::RepositoryNotFound,
+            ),
+            (
+                1,
+                "ERROR: Repository not found.",
+                FailureKind::RepositoryNotFound,
+            ),
+            (
+                1,
+                "ERROR: Permission to o/r.git denied to key.",
+                FailureKind::Forbidden,
+            ),
             (137, "", FailureKind::Server),
             (0, "", FailureKind::Network),
         ] {
