@@ -7,6 +7,7 @@ mod proxy;
 mod revision;
 mod scan;
 mod scanner;
+mod schedule;
 mod settings;
 mod store;
 mod tag_set;
@@ -24,6 +25,9 @@ pub use proxy::{InvalidProxy, ProxySettings};
 pub use revision::Revision;
 pub use scan::{RequestCounts, RequestKind, Scan, ScanMode, ScanOutcome};
 pub use scanner::Scanner;
+pub use schedule::{
+    Outcome, Ready, ReadyReason, Schedule, ScheduleOptions, ScheduleStats, TargetPlan,
+};
 pub use settings::{
     AnswerLimits, Clock, InvalidRate, RegistryPattern, RegistrySettings, RequestRate,
     ScannerOptions,

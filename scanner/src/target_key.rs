@@ -94,6 +94,11 @@ impl TargetKey {
         (key.as_str() == text).then_some(key)
     }
 
+    /// Puts a key together from [`TargetKey::registry`] and what follows the slash.
+    pub(crate) fn join(registry: &str, rest: &str) -> Self {
+        Self(format!("{registry}/{rest}").into())
+    }
+
     /// The key as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
