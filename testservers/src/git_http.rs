@@ -29,11 +29,19 @@ pub enum Fault {
     DropAnswer,
 }
 
-#[derive(Debug)]
-struct PlannedFault {
+type Action = Box<dyn FnMut() + Send>;
+
+/// What happens when a request comes that contains a text.
+struct Planned<T> {
     matching: String,
     remaining: usize,
-    fault: Fault,
+    what: T,
+}
+
+#[derive(Default)]
+struct Plans {
+    faults: Vec<Planned<Fault>>,
+    actions: Vec<Planned<Action>>,
 }
 
 /// How the server is set up.
@@ -74,16 +82,16 @@ impl GitHttpOptions {
         find_program("git", "git")?;
         let directory = tempfile::tempdir().map_err(StartError::io("git", "make a directory"))?;
         let root = self.root.clone().unwrap_or(directory.path().to_owned());
-        let faults = Arc::new(Mutex::new(Vec::new()));
-        let planned = Arc::clone(&faults);
+        let plans = Arc::new(Mutex::new(Plans::default()));
+        let planned = Arc::clone(&plans);
         let directory_served = root.clone();
         let server = HttpServer::start(move |request| {
-            let fault = next_fault(&planned, request);
+            let fault = follow_plans(&planned, request);
             answer(&self, &directory_served, request, fault.as_ref())
         })?;
         Ok(GitHttp {
             server,
-            faults,
+            plans,
             root,
             _directory: directory,
         })
@@ -91,12 +99,18 @@ impl GitHttpOptions {
 }
 
 /// A running server.
-#[derive(Debug)]
 pub struct GitHttp {
     server: HttpServer,
-    faults: Arc<Mutex<Vec<PlannedFault>>>,
+    plans: Arc<Mutex<Plans>>,
     root: PathBuf,
     _directory: TempDir,
+}
+
+impl std::fmt::Debug for GitHttp {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut debug = formatter.debug_struct("GitHttp");
+        debug.field("server", &self.server).finish_non_exhaustive()
+    }
 }
 
 impl GitHttp {
@@ -134,11 +148,21 @@ impl GitHttp {
 
     /// Misbehaves for the next `times` requests whose `path?query` contains `matching`.
     pub fn inject(&self, matching: &str, times: usize, fault: Fault) {
-        let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
-        faults.push(PlannedFault {
+        let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
+        plans.faults.push(Planned {
             matching: matching.to_owned(),
             remaining: times,
-            fault,
+            what: fault,
+        });
+    }
+
+    /// Does something before git sees the next request whose `path?query` contains `matching`.
+    pub fn before(&self, matching: &str, action: impl FnMut() + Send + 'static) {
+        let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
+        plans.actions.push(Planned {
+            matching: matching.to_owned(),
+            remaining: 1,
+            what: Box::new(action),
         });
     }
 
@@ -149,14 +173,21 @@ impl GitHttp {
     }
 }
 
-fn next_fault(faults: &Mutex<Vec<PlannedFault>>, request: &Request) -> Option<Fault> {
+fn follow_plans(plans: &Mutex<Plans>, request: &Request) -> Option<Fault> {
     let target = format!("{}?{}", request.path, request.query);
-    let mut faults = faults.lock().unwrap_or_else(PoisonError::into_inner);
-    let planned = faults
+    let mut plans = plans.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(action) = next(&mut plans.actions, &target) {
+        action();
+    }
+    next(&mut plans.faults, &target).cloned()
+}
+
+fn next<'a, T>(planned: &'a mut [Planned<T>], target: &str) -> Option<&'a mut T> {
+    let found = planned
         .iter_mut()
         .find(|planned| planned.remaining > 0 && target.contains(&planned.matching))?;
-    planned.remaining -= 1;
-    Some(planned.fault.clone())
+    found.remaining -= 1;
+    Some(&mut found.what)
 }
 
 fn answer(

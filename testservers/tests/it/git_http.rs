@@ -107,3 +107,29 @@ fn removes_files_and_shows_differences() {
     assert_eq!(repository.files(&third), ["a"]);
     assert_eq!(repository.branches(), ["main"]);
 }
+
+#[test]
+fn somebody_else_can_be_faster() {
+    let server = require!(GitHttp::start());
+    let repository = server.create("app");
+    repository.commit("main", "One", &[("a", "1\n")]);
+    let directory = tempfile::tempdir().unwrap();
+    succeed(
+        directory.path(),
+        &["clone", "-q", &server.url("app"), "work"],
+    );
+    let work = directory.path().join("work");
+    succeed(&work, &["commit", "-q", "--allow-empty", "-m", "Mine"]);
+    let other = repository.clone();
+    server.before("/git-receive-pack", move || {
+        other.commit("main", "Theirs", &[("b", "1\n")]);
+    });
+    assert!(
+        !git(&work, &["push", "-q", "origin", "main"])
+            .status
+            .success()
+    );
+    succeed(&work, &["pull", "-q", "--rebase"]);
+    succeed(&work, &["push", "-q", "origin", "main"]);
+    assert_eq!(repository.log("main"), ["Mine", "Theirs", "One"]);
+}
