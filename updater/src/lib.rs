@@ -4,6 +4,7 @@ mod choices;
 pub mod diff;
 pub mod directory;
 pub mod edit;
+pub mod forge;
 pub mod git;
 mod publish;
 mod sourceignore;

@@ -1,0 +1,637 @@
+//! What is to be done: from what is wanted and what exists to a list of actions. Pure.
+//!
+//! The rules, in the order they are asked for each wanted pull request:
+//!
+//! | exists | then |
+//! |---|---|
+//! | an open one of this branch and base | it is the one: title and section are brought up to date where they are still ours |
+//! | … that belongs to another automation | left alone |
+//! | a merged one at the same commit | nothing: the forge was faster than our mirror |
+//! | closed ones by a person that hold all these changes | nothing, "not this version", until a change differs |
+//! | none, and the limit of open ones is reached | waits |
+//! | none | create |
+//!
+//! Then for each open one of this automation that nothing wanted matches: closed, if it is superseded, or if the
+//! request is complete; unless a person has worked on its branch or opened it again after we closed it.
+//! At last, branches without a wish whose newest pull request is ours and merged, or closed by us, and that still
+//! stand where it ended: deleted.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::describe::title_line;
+use super::marker::{ClosedBy, Fingerprint, FoundMarker, Marker, MarkerStyle};
+use super::{
+    CreatePullRequest, ImageChange, PullRequest, PullRequestNumber, PullRequestOptions,
+    PullRequestState, SetUp, Update, describe_changes, title_for,
+};
+
+/// A pull request that shall be there: a pushed branch and what it changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// The pushed branch, without `refs/heads/`.
+    pub branch: String,
+    /// The branch it shall go into.
+    pub base: String,
+    /// The commit the branch stands at.
+    pub commit: Option<String>,
+    /// The title where the user gave a template, rendered; else [`title_for`] makes one.
+    pub title: Option<String>,
+    /// The user's text above the table, rendered.
+    pub introduction: Option<String>,
+    /// What changes.
+    pub changes: Vec<ImageChange>,
+}
+
+impl Wanted {
+    /// The fingerprints of its changes.
+    #[must_use]
+    pub fn fingerprints(&self) -> BTreeSet<Fingerprint> {
+        self.changes.iter().map(Fingerprint::of_change).collect()
+    }
+}
+
+/// A branch on the remote that this automation made and that nothing is wanted on now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownBranch {
+    /// Its name, without `refs/heads/`.
+    pub name: String,
+    /// The commit it stands at.
+    pub commit: String,
+    /// All its commits that the base lacks are ours: no person has worked on it.
+    pub only_ours: bool,
+}
+
+/// What one automation wants of one repository.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Request {
+    /// `namespace/name` of the automation.
+    pub automation: String,
+    /// In the order they shall be made, should there be a limit.
+    pub wanted: Vec<Wanted>,
+    /// `wanted` is all that is wanted, so that an open one not among them is of no more use. Not so after a partial run.
+    pub complete: bool,
+    /// Branches that can be tidied up.
+    pub branches: Vec<KnownBranch>,
+    /// Changes refused elsewhere, besides those the forge's closed pull requests tell of.
+    pub refused: BTreeSet<Fingerprint>,
+}
+
+/// What there is on the forge.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Existing {
+    /// Open ones into the wanted bases.
+    pub open: Vec<PullRequest>,
+    /// By branch, newest first, in any state.
+    pub of_branch: BTreeMap<String, Vec<PullRequest>>,
+}
+
+/// What depends on the forge, and what the user set.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules<'a> {
+    /// The user's settings.
+    pub options: &'a PullRequestOptions,
+    /// How markers are hidden.
+    pub style: MarkerStyle,
+    /// The longest description, in characters.
+    pub body_limit: usize,
+    /// A created one needs further requests before it is all set up.
+    pub needs_set_up: bool,
+}
+
+/// Why we close one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CloseReason {
+    /// The pull request of this branch took its place.
+    SupersededBy {
+        /// That branch.
+        branch: String,
+    },
+    /// The base has it already, or the policies chose otherwise.
+    NoLongerNeeded,
+}
+
+/// One thing to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Make it, then set it up.
+    Create {
+        /// The index in [`Request::wanted`].
+        wanted: usize,
+        /// What to send.
+        new: CreatePullRequest,
+    },
+    /// Change title or description.
+    Update {
+        /// Which.
+        pull_request: PullRequest,
+        /// What to send.
+        update: Update,
+    },
+    /// Labels, reviewers and so on: an earlier run was stopped before they were set. Then `body` is sent.
+    SetUp {
+        /// Which.
+        pull_request: PullRequest,
+        /// The description that no longer says "pending".
+        body: String,
+    },
+    /// Write the mark that we close it, close it, say so in a comment.
+    Close {
+        /// Which.
+        pull_request: PullRequest,
+        /// Why.
+        reason: CloseReason,
+        /// The mark is there already: an earlier run was stopped, or a person opened it again.
+        marked: bool,
+        /// Then delete its branch, if it still stands here.
+        delete_branch_at: Option<String>,
+    },
+    /// Delete a branch that is of no more use.
+    DeleteBranch {
+        /// Its name.
+        branch: String,
+        /// Only if it still stands here.
+        commit: String,
+    },
+}
+
+/// Where a wanted pull request stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// To be made.
+    Missing,
+    /// Open.
+    Open(PullRequestNumber),
+    /// The branch's pull request belongs to another automation.
+    Foreign(PullRequestNumber),
+    /// Merged, though our view of the base does not show it yet.
+    Merged(PullRequestNumber),
+    /// A person closed it: not this version. The number of the newest such one, if the forge has it.
+    Refused(Option<PullRequestNumber>),
+    /// The limit of open ones is reached.
+    Deferred,
+}
+
+/// The decision.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Plan {
+    /// To be done in this order; each is harmless when repeated.
+    pub actions: Vec<Action>,
+    /// One for each of [`Request::wanted`].
+    pub standings: Vec<Standing>,
+}
+
+/// Decides.
+#[must_use]
+pub fn reconcile(request: &Request, existing: &Existing, rules: &Rules<'_>) -> Plan {
+    let found: Vec<Option<&PullRequest>> = request
+        .wanted
+        .iter()
+        .map(|wanted| existing.open_one(wanted))
+        .collect();
+    let mut standings: Vec<Standing> = request
+        .wanted
+        .iter()
+        .zip(&found)
+        .map(|(wanted, found)| match found {
+            Some(open)
+                if Marker::find(&open.body)
+                    .is_some_and(|it| it.marker.automation != request.automation) =>
+            {
+                Standing::Foreign(open.number)
+            }
+            Some(open) => Standing::Open(open.number),
+            None => standing_of_missing(request, existing, wanted),
+        })
+        .collect();
+
+    let leftovers = leftovers(request, existing, &found, &standings, rules.options);
+    defer_above_limit(request, existing, &leftovers, &mut standings, rules.options);
+
+    let mut actions = Vec::new();
+    let mut branches_done = BTreeSet::new();
+    for (index, wanted) in request.wanted.iter().enumerate() {
+        // The same branch and base twice is one pull request.
+        if !branches_done.insert((&wanted.branch, &wanted.base)) {
+            continue;
+        }
+        match (standings.get(index), found.get(index).copied().flatten()) {
+            (Some(Standing::Missing), _) => {
+                actions.push(Action::Create {
+                    wanted: index,
+                    new: create(request, wanted, rules),
+                });
+            }
+            (Some(Standing::Open(_)), Some(open)) => {
+                actions.extend(bring_up_to_date(request, wanted, open, rules))
+            }
+            _ => {}
+        }
+    }
+    for leftover in leftovers {
+        let successor = leftover
+            .successor
+            .and_then(|index| request.wanted.get(index).zip(standings.get(index)));
+        let reason = match successor {
+            // Its successor waits for its place: better the old one than none.
+            Some((_, Standing::Deferred)) => continue,
+            Some((wanted, _)) => CloseReason::SupersededBy {
+                branch: wanted.branch.clone(),
+            },
+            None => CloseReason::NoLongerNeeded,
+        };
+        let pull_request = leftover.pull_request;
+        let still_wanted = request
+            .wanted
+            .iter()
+            .any(|wanted| wanted.branch == pull_request.branch);
+        let delete_branch_at = request
+            .branches
+            .iter()
+            .find(|known| known.name == pull_request.branch && known.only_ours)
+            .filter(|_| rules.options.delete_merged_branch && !still_wanted)
+            .map(|known| known.commit.clone());
+        actions.push(Action::Close {
+            pull_request: pull_request.clone(),
+            reason,
+            marked: leftover.found.marker.closed.is_some(),
+            delete_branch_at,
+        });
+    }
+    if rules.options.delete_merged_branch {
+        actions.extend(
+            request
+                .branches
+                .iter()
+                .filter(|known| is_done(request, existing, known))
+                .map(|known| Action::DeleteBranch {
+                    branch: known.name.clone(),
+                    commit: known.commit.clone(),
+                }),
+        );
+    }
+    Plan { actions, standings }
+}
+
+/// Whether a person has closed a pull request of this branch with all of these changes: then the branch need not
+/// even be pushed. The newest such one.
+#[must_use]
+pub fn refusal(
+    request: &Request,
+    existing: &Existing,
+    wanted: &Wanted,
+) -> Option<Option<PullRequestNumber>> {
+    let changes = wanted.fingerprints();
+    if changes.is_empty() {
+        return None;
+    }
+    let closed: Vec<&PullRequest> = existing
+        .of_branch
+        .get(&wanted.branch)
+        .into_iter()
+        .flatten()
+        .filter(|it| it.state == PullRequestState::Closed && it.base == wanted.base)
+        .collect();
+    let refuses =
+        |pull_request: &PullRequest, change: &Fingerprint| match Marker::find(&pull_request.body) {
+            Some(found) => {
+                found.marker.automation == request.automation
+                    && found.marker.closed.is_none()
+                    && found.marker.holds(change, &changes)
+            }
+            // Its marker is gone; the very same commit is the very same version.
+            None => wanted
+                .commit
+                .as_deref()
+                .is_some_and(|commit| pull_request.is_at(commit)),
+        };
+    let mut newest = None;
+    for change in &changes {
+        let by = closed
+            .iter()
+            .find(|pull_request| refuses(pull_request, change))
+            .map(|it| it.number);
+        if by.is_none() && !request.refused.contains(change) {
+            return None;
+        }
+        newest = newest.max(by);
+    }
+    Some(newest)
+}
+
+impl Existing {
+    /// The open pull request of this branch and base; the first, should a forge allow several.
+    fn open_one(&self, wanted: &Wanted) -> Option<&PullRequest> {
+        let of_branch = self.of_branch.get(&wanted.branch);
+        self.open
+            .iter()
+            .chain(of_branch.into_iter().flatten())
+            .filter(|it| it.state == PullRequestState::Open)
+            .filter(|it| it.branch == wanted.branch && it.base == wanted.base)
+            .min_by_key(|it| it.number)
+    }
+}
+
+fn standing_of_missing(request: &Request, existing: &Existing, wanted: &Wanted) -> Standing {
+    let merged = existing
+        .of_branch
+        .get(&wanted.branch)
+        .into_iter()
+        .flatten()
+        .find(|it| {
+            it.state == PullRequestState::Merged
+                && it.base == wanted.base
+                && wanted
+                    .commit
+                    .as_deref()
+                    .is_some_and(|commit| it.is_at(commit))
+        });
+    match (merged, refusal(request, existing, wanted)) {
+        (Some(merged), _) => Standing::Merged(merged.number),
+        (None, Some(by)) => Standing::Refused(by),
+        (None, None) => Standing::Missing,
+    }
+}
+
+/// An open one of ours that nothing wanted matches and that is to be closed.
+struct Leftover<'e> {
+    pull_request: &'e PullRequest,
+    found: FoundMarker,
+    successor: Option<usize>,
+}
+
+fn leftovers<'e>(
+    request: &'e Request,
+    existing: &'e Existing,
+    found: &[Option<&PullRequest>],
+    standings: &[Standing],
+    options: &PullRequestOptions,
+) -> Vec<Leftover<'e>> {
+    if !options.close_superseded {
+        return Vec::new();
+    }
+    let matched: BTreeSet<PullRequestNumber> = found.iter().flatten().map(|it| it.number).collect();
+    existing
+        .ours(&request.automation)
+        .filter(|(pull_request, _)| !matched.contains(&pull_request.number))
+        .filter(|(pull_request, _)| {
+            let known = request
+                .branches
+                .iter()
+                .find(|known| known.name == pull_request.branch);
+            known.is_none_or(|known| known.only_ours)
+        })
+        .filter_map(|(pull_request, found)| {
+            let mut best: Option<(usize, usize)> = None;
+            for (index, wanted) in request.wanted.iter().enumerate() {
+                let lives = matches!(
+                    standings.get(index),
+                    Some(Standing::Open(_) | Standing::Missing)
+                );
+                let changes = wanted.fingerprints();
+                let covered = found
+                    .marker
+                    .changes
+                    .iter()
+                    .filter(|old| changes.iter().any(|new| old.has_same_policy(new)))
+                    .count();
+                if lives && covered > best.map_or(0, |(_, most)| most) {
+                    best = Some((index, covered));
+                }
+            }
+            let covers_all = best.is_some_and(|(_, covered)| covered == found.marker.changes.len());
+            (request.complete || covers_all).then_some(Leftover {
+                pull_request,
+                found,
+                successor: best.map(|(index, _)| index),
+            })
+        })
+        .collect()
+}
+
+impl Existing {
+    /// The open ones that bear this automation's marker, each once.
+    fn ours<'e>(
+        &'e self,
+        automation: &'e str,
+    ) -> impl Iterator<Item = (&'e PullRequest, FoundMarker)> {
+        let mut seen = BTreeSet::new();
+        self.open
+            .iter()
+            .chain(self.of_branch.values().flatten())
+            .filter(|it| it.state == PullRequestState::Open)
+            .filter(move |it| seen.insert(it.number))
+            .filter_map(|it| Some((it, Marker::find(&it.body)?)))
+            .filter(move |(_, found)| found.marker.automation == automation)
+    }
+}
+
+fn defer_above_limit(
+    request: &Request,
+    existing: &Existing,
+    leftovers: &[Leftover<'_>],
+    standings: &mut [Standing],
+    options: &PullRequestOptions,
+) {
+    let Some(limit) = options.limit else { return };
+    let open = existing.ours(&request.automation).count();
+    let mut room = limit
+        .get()
+        .saturating_sub(open.saturating_sub(leftovers.len()));
+    // Those that take an old one's place come first, else the old one would have to stay.
+    let succeeds = |index: usize| {
+        leftovers
+            .iter()
+            .any(|leftover| leftover.successor == Some(index))
+    };
+    let (first, then): (Vec<usize>, Vec<usize>) =
+        (0..standings.len()).partition(|index| succeeds(*index));
+    for index in first.into_iter().chain(then) {
+        if let Some(standing @ Standing::Missing) = standings.get_mut(index) {
+            match room.checked_sub(1) {
+                Some(left) => room = left,
+                None => *standing = Standing::Deferred,
+            }
+        }
+    }
+}
+
+/// Whether a branch's story is over: its newest pull request is ours, merged or closed by us, and ended here.
+fn is_done(request: &Request, existing: &Existing, known: &KnownBranch) -> bool {
+    let wanted = request
+        .wanted
+        .iter()
+        .any(|wanted| wanted.branch == known.name);
+    let all = existing
+        .of_branch
+        .get(&known.name)
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    let open = existing
+        .open
+        .iter()
+        .chain(all)
+        .any(|it| it.branch == known.name && it.state == PullRequestState::Open);
+    let Some(newest) = all.iter().max_by_key(|it| it.number) else {
+        return false;
+    };
+    let Some(found) = Marker::find(&newest.body) else {
+        return false;
+    };
+    known.only_ours
+        && !wanted
+        && !open
+        && found.marker.automation == request.automation
+        && newest.is_at(&known.commit)
+        && (newest.state == PullRequestState::Merged || found.marker.closed.is_some())
+}
+
+/// Room for the marker line in a description, in characters: a third, so that the table has the rest.
+fn marker_room(body_limit: usize) -> usize {
+    body_limit / 3
+}
+
+fn section(wanted: &Wanted, rules: &Rules<'_>) -> String {
+    let room = rules
+        .body_limit
+        .saturating_sub(marker_room(rules.body_limit) + 100);
+    describe_changes(wanted.introduction.as_deref(), &wanted.changes, room)
+}
+
+fn title(wanted: &Wanted) -> String {
+    let given = wanted
+        .title
+        .as_deref()
+        .map(title_line)
+        .filter(|title| !title.is_empty());
+    given.unwrap_or_else(|| title_for(&wanted.changes))
+}
+
+fn create(request: &Request, wanted: &Wanted, rules: &Rules<'_>) -> CreatePullRequest {
+    let (title, section, changes) = (title(wanted), section(wanted, rules), wanted.fingerprints());
+    let marker = Marker {
+        automation: request.automation.clone(),
+        title: Fingerprint::of_text(&title),
+        section: Fingerprint::of_text(&section),
+        all: Fingerprint::of_all(&changes),
+        changes,
+        set_up_pending: rules.needs_set_up,
+        closed: None,
+    };
+    CreatePullRequest {
+        branch: wanted.branch.clone(),
+        base: wanted.base.clone(),
+        body: marker.block(&section, rules.style, marker_room(rules.body_limit)),
+        title,
+        draft: rules.options.draft,
+        set_up: set_up_of(rules.options),
+    }
+}
+
+/// The part of the settings that is done once.
+pub(super) fn set_up_of(options: &PullRequestOptions) -> SetUp {
+    SetUp {
+        labels: options.labels.clone(),
+        reviewers: options.reviewers.clone(),
+        assignees: options.assignees.clone(),
+        auto_merge: options.auto_merge,
+        delete_branch_after_merge: options.delete_merged_branch,
+    }
+}
+
+fn bring_up_to_date(
+    request: &Request,
+    wanted: &Wanted,
+    open: &PullRequest,
+    rules: &Rules<'_>,
+) -> impl Iterator<Item = Action> + use<> {
+    // Without a marker it is a person's, opened on our branch or with our marker taken out: theirs to word.
+    let Some(found) = Marker::find(&open.body) else {
+        return None.into_iter().chain(None);
+    };
+    let (title, section, changes) = (title(wanted), section(wanted, rules), wanted.fingerprints());
+    let title_is_ours = Fingerprint::of_text(&open.title) == found.marker.title;
+    let new_title =
+        (title_is_ours && Fingerprint::of_text(&title) != found.marker.title).then_some(title);
+    let marker = Marker {
+        automation: request.automation.clone(),
+        title: new_title
+            .as_deref()
+            .map_or(found.marker.title.clone(), Fingerprint::of_text),
+        section: Fingerprint::of_text(&section),
+        all: Fingerprint::of_all(&changes),
+        changes,
+        set_up_pending: found.marker.set_up_pending,
+        // Wanted again; or a person opened it again.
+        closed: None,
+    };
+    let room = marker_room(rules.body_limit);
+    let body = found.replace(&open.body, &marker, &section, rules.style, room);
+    // Compared by what the marker says, not by the text: forges rewrite Markdown.
+    let without_list = |marker: &Marker| Marker {
+        changes: BTreeSet::new(),
+        ..marker.clone()
+    };
+    let changed = without_list(&marker) != without_list(&found.marker);
+    let update = changed.then(|| Update {
+        title: new_title,
+        body: Some(body.clone()),
+    });
+    let body_after = Marker::find(&body).map(|found| {
+        let marker = Marker {
+            set_up_pending: false,
+            ..found.marker.clone()
+        };
+        found.replace(&body, &marker, found.section(&body), rules.style, room)
+    });
+    let set_up = body_after
+        .filter(|_| marker.set_up_pending)
+        .map(|body| Action::SetUp {
+            pull_request: open.clone(),
+            body,
+        });
+    update
+        .map(|update| Action::Update {
+            pull_request: open.clone(),
+            update,
+        })
+        .into_iter()
+        .chain(set_up)
+}
+
+/// The description of a new one after it has been set up.
+pub(super) fn body_when_set_up(body: &str, rules: &Rules<'_>) -> Option<String> {
+    let found = Marker::find(body).filter(|found| found.marker.set_up_pending)?;
+    let marker = Marker {
+        set_up_pending: false,
+        ..found.marker.clone()
+    };
+    Some(found.replace(
+        body,
+        &marker,
+        found.section(body),
+        rules.style,
+        marker_room(rules.body_limit),
+    ))
+}
+
+/// The description of one we are about to close: marked, with the reason on top of our section.
+pub(super) fn body_when_closing(
+    body: &str,
+    by: ClosedBy,
+    why: &str,
+    rules: &Rules<'_>,
+) -> Option<String> {
+    let found = Marker::find(body)?;
+    let section = format!("{why}\n\n{}", found.section(body));
+    let marker = Marker {
+        closed: Some(by),
+        ..found.marker.clone()
+    };
+    Some(found.replace(
+        body,
+        &marker,
+        &section,
+        rules.style,
+        marker_room(rules.body_limit),
+    ))
+}
