@@ -1,2 +1,3 @@
 //! Tagline.
+mod manifest;
 fn main() {}

@@ -1,0 +1,37 @@
+//! The objects that say what to do, read from manifest files: Flux's image kinds, git repositories,
+//! Secrets and what else stands in for a cluster.
+//!
+//! [`load`] reads them all and never fails as a whole: a broken object is refused and named as a
+//! [`Problem`](crate::manifest::Problem), the others are used.
+
+mod duration;
+mod git_repository;
+mod image_policy;
+mod image_repository;
+mod image_update_automation;
+mod load;
+mod metadata;
+mod references;
+mod secret;
+mod settings;
+mod source;
+mod sync;
+mod validate;
+mod watch;
+
+pub(crate) use duration::{LongSpan, Span, go_duration};
+pub(crate) use git_repository::{GitProvider, GitReference, GitRepositorySpec};
+pub(crate) use image_policy::{
+    DigestReflection, ImagePolicySpec,
+};
+pub(crate) use image_repository::{ImageRepositorySpec, RegistryProvider};
+pub(crate) use image_update_automation::{
+    CommitGrouping, ForgeProvider, ImageUpdateAutomationSpec, PullRequestSpec, SigningKeyType, UpdateStrategyName,
+};
+pub(crate) use load::{LoadOptions, Object, Refused, Resources, load};
+pub(crate) use metadata::{DEFAULT_NAMESPACE, Kind, LabelSelector, ObjectKey, ObjectName};
+pub(crate) use references::Reference;
+pub(crate) use secret::SecretData;
+pub(crate) use source::Source;
+pub(crate) use sync::SyncSpec;
+pub(crate) use watch::FileWatch;

@@ -1,0 +1,187 @@
+//! References from object to object, and those that lead nowhere.
+
+use super::image_policy::ImagePolicySpec;
+use super::image_repository::ImageRepositorySpec;
+use super::image_update_automation::ImageUpdateAutomationSpec;
+use super::git_repository::GitRepositorySpec;
+use super::load::Resources;
+use super::metadata::{Kind, ObjectKey, ObjectName};
+use super::sync::SyncSpec;
+use crate::manifest::{Node, Place, Position, Problem, nearest};
+
+/// One reference and where it is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Reference {
+    /// What it names.
+    pub(crate) target: ObjectKey,
+    /// The field, for example `spec.secretRef.name`.
+    pub(crate) field: &'static str,
+    /// Where the field is.
+    pub(crate) at: Position,
+}
+
+/// What an object refers to.
+pub(super) trait Refers {
+    /// The references of an object in `namespace`; places are looked up in its `manifest`.
+    fn references(&self, namespace: &str, manifest: &Node) -> Vec<Reference>;
+}
+
+/// Collects references of one object.
+struct Collector<'a> {
+    manifest: &'a Node,
+    found: Vec<Reference>,
+}
+
+impl Collector<'_> {
+    fn add(&mut self, kind: Kind, namespace: &str, name: Option<&str>, field: &'static str) {
+        let Some(name) = name.filter(|name| !name.is_empty()) else {
+            return;
+        };
+        self.found.push(Reference {
+            target: ObjectKey::new(kind, ObjectName::new(namespace, name)),
+            field,
+            at: self.manifest.nearest_position(field),
+        });
+    }
+}
+
+impl Refers for ImageRepositorySpec {
+    fn references(&self, namespace: &str, manifest: &Node) -> Vec<Reference> {
+        let mut all = Collector { manifest, found: Vec::new() };
+        let name = |reference: &Option<super::metadata::LocalReference>| {
+            reference.as_ref().map(|reference| reference.name.clone())
+        };
+        all.add(Kind::Secret, namespace, name(&self.secret_ref).as_deref(), "spec.secretRef.name");
+        all.add(Kind::Secret, namespace, name(&self.cert_secret_ref).as_deref(), "spec.certSecretRef.name");
+        all.add(Kind::Secret, namespace, name(&self.proxy_secret_ref).as_deref(), "spec.proxySecretRef.name");
+        all.add(
+            Kind::ServiceAccount,
+            namespace,
+            self.service_account_name.as_deref(),
+            "spec.serviceAccountName",
+        );
+        all.found
+    }
+}
+
+impl Refers for ImagePolicySpec {
+    fn references(&self, namespace: &str, manifest: &Node) -> Vec<Reference> {
+        let mut all = Collector { manifest, found: Vec::new() };
+        let reference = &self.image_repository_ref;
+        all.add(
+            Kind::ImageRepository,
+            reference.namespace.as_deref().unwrap_or(namespace),
+            Some(&reference.name),
+            "spec.imageRepositoryRef.name",
+        );
+        all.found
+    }
+}
+
+impl Refers for ImageUpdateAutomationSpec {
+    fn references(&self, namespace: &str, manifest: &Node) -> Vec<Reference> {
+        let mut all = Collector { manifest, found: Vec::new() };
+        all.add(
+            Kind::GitRepository,
+            self.source_ref.namespace.as_deref().unwrap_or(namespace),
+            Some(&self.source_ref.name),
+            "spec.sourceRef.name",
+        );
+        if let Some(git) = &self.git {
+            let key = git.commit.signing_key.as_ref();
+            all.add(
+                Kind::Secret,
+                namespace,
+                key.map(|key| key.secret_ref.name.as_str()),
+                "spec.git.commit.signingKey.secretRef.name",
+            );
+            let forge = git.pull_request.as_ref().and_then(|request| request.secret_ref.as_ref());
+            all.add(
+                Kind::Secret,
+                namespace,
+                forge.map(|secret| secret.name.as_str()),
+                "spec.git.pullRequest.secretRef.name",
+            );
+        }
+        all.found
+    }
+}
+
+impl Refers for GitRepositorySpec {
+    fn references(&self, namespace: &str, manifest: &Node) -> Vec<Reference> {
+        let mut all = Collector { manifest, found: Vec::new() };
+        let name = |reference: &Option<super::metadata::LocalReference>| {
+            reference.as_ref().map(|reference| reference.name.clone())
+        };
+        all.add(Kind::Secret, namespace, name(&self.secret_ref).as_deref(), "spec.secretRef.name");
+        all.add(Kind::Secret, namespace, name(&self.proxy_secret_ref).as_deref(), "spec.proxySecretRef.name");
+        all.found
+    }
+}
+
+impl Refers for SyncSpec {
+    fn references(&self, namespace: &str, manifest: &Node) -> Vec<Reference> {
+        let mut all = Collector { manifest, found: Vec::new() };
+        all.add(
+            Kind::GitRepository,
+            self.source_ref.namespace.as_deref().unwrap_or(namespace),
+            Some(&self.source_ref.name),
+            "spec.sourceRef.name",
+        );
+        all.found
+    }
+}
+
+/// Names every reference that leads nowhere, with the likeliest meant object.
+pub(super) fn dangling(resources: &Resources) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (key, place, references) in resources.all_references() {
+        for reference in references {
+            if resources.contains(&reference.target) {
+                continue;
+            }
+            problems.push(dangling_problem(resources, key, place, reference));
+        }
+    }
+    problems
+}
+
+fn dangling_problem(
+    resources: &Resources,
+    from: &ObjectKey,
+    place: &Place,
+    reference: &Reference,
+) -> Problem {
+    let target = &reference.target;
+    let place = Place::new(std::sync::Arc::clone(&place.file), reference.at);
+    let problem = Problem::error(place, format!("there is no {target}"))
+        .of(from)
+        .field(reference.field);
+    if let Some(refused) = resources.refused.iter().find(|refused| refused.key == *target) {
+        return problem.help(format!("it is at {}, but cannot be used: see its own error", refused.place));
+    }
+    let mut others: Vec<&ObjectName> = resources.names(target.kind).collect();
+    others.sort();
+    if let Some(elsewhere) = others.iter().find(|other| other.name == target.name.name) {
+        return problem.help(format!(
+            "there is one in namespace {:?}; {}",
+            elsewhere.namespace,
+            if matches!(target.kind, Kind::ImageRepository | Kind::GitRepository) {
+                "name the namespace beside the name, or move one of the two"
+            } else {
+                "it must be in the same namespace as the object that refers to it"
+            }
+        ));
+    }
+    let here = others
+        .iter()
+        .filter(|other| other.namespace == target.name.namespace)
+        .map(|other| other.name.as_str());
+    match nearest(&target.name.name, here) {
+        Some(near) => problem.help(format!("did you mean {near:?}?")),
+        None => problem.help(format!(
+            "add the {} to the files given with -f, or correct the name",
+            target.kind
+        )),
+    }
+}
