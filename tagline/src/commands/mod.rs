@@ -1,0 +1,12 @@
+//! One module per command: its flags, what it does, how it prints its result.
+
+pub(crate) mod check;
+pub(crate) mod completion;
+pub(crate) mod run;
+pub(crate) mod scan;
+pub(crate) mod select;
+pub(crate) mod store;
+pub(crate) mod tags;
+pub(crate) mod update;
+pub(crate) mod version;
+mod input;
