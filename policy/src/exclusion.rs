@@ -1,13 +1,14 @@
 //! Tags that never count: exclusion list, artifact tags, include and exclude globs.
 
+use crate::TagRef;
 use crate::glob::TagGlobs;
 use crate::invalid_policy::{Field, InvalidPolicy};
 use crate::re2::Re2;
 use crate::spec::Exclusions;
 
-/// The compiled form of [`Exclusions`].
+/// The compiled form of [`Exclusions`]: what a repository keeps from all its policies.
 #[derive(Debug, Clone)]
-pub(crate) struct ExclusionSet {
+pub struct ExclusionSet {
     patterns: Vec<Exclusion>,
     artifacts: bool,
     globs: Option<TagGlobs>,
@@ -21,7 +22,11 @@ enum Exclusion {
 }
 
 impl ExclusionSet {
-    pub(crate) fn compile(spec: &Exclusions) -> Result<Self, InvalidPolicy> {
+    /// Checks and compiles.
+    ///
+    /// # Errors
+    /// [`InvalidPolicy`], showing the first pattern that is wrong.
+    pub fn compile(spec: &Exclusions) -> Result<Self, InvalidPolicy> {
         let patterns = spec
             .patterns
             .iter()
@@ -53,6 +58,12 @@ impl ExclusionSet {
             artifacts: spec.artifacts,
             globs,
         })
+    }
+
+    /// Whether a tag is left out.
+    #[must_use]
+    pub fn excludes(&self, tag: TagRef<'_>) -> bool {
+        self.reason(tag.as_str()).is_some()
     }
 
     /// Why a tag is left out, if it is.

@@ -28,7 +28,7 @@ mod version;
 
 pub use candidate::{Candidate, Context, ListOrder};
 pub use digest::{Digest, InvalidDigest};
-pub use exclusion::is_artifact_tag;
+pub use exclusion::{ExclusionSet, is_artifact_tag};
 pub use explain::{Explanation, TagVerdict, Verdict};
 pub use glob::{Glob, GlobSet};
 pub use image::{ImageName, ImageReference, InvalidImageName, Registry, RepositoryName};

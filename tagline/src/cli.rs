@@ -27,13 +27,32 @@ pub(crate) struct Cli {
 #[command(next_help_heading = "Global options")]
 pub(crate) struct GlobalArgs {
     /// How results are printed
-    #[arg(short, long, global = true, value_enum, default_value_t, env = "TAGLINE_OUTPUT")]
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        env = "TAGLINE_OUTPUT"
+    )]
     pub(crate) output: Format,
     /// Whether to use colours; auto is yes on a terminal unless NO_COLOR is set
-    #[arg(long, global = true, value_enum, default_value_t, env = "TAGLINE_COLOR")]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        env = "TAGLINE_COLOR"
+    )]
     pub(crate) color: Color,
     /// How log lines on standard error look
-    #[arg(long, global = true, value_enum, default_value_t, env = "TAGLINE_LOG_FORMAT")]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        env = "TAGLINE_LOG_FORMAT"
+    )]
     pub(crate) log_format: LogFormat,
     /// error, warn, info, debug, trace, or a filter as in RUST_LOG
     #[arg(long, global = true, value_name = "LEVEL", env = "TAGLINE_LOG_LEVEL")]

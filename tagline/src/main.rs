@@ -6,8 +6,7 @@ mod exit;
 mod manifest;
 mod output;
 mod resources;
-mod service;
-mod settings;
+
 mod shutdown;
 
 use clap::Parser as _;

@@ -24,20 +24,25 @@ impl InputArgs {
     /// The sources, with standard input read to its end.
     pub(crate) fn sources(&self) -> anyhow::Result<Vec<Source>> {
         if self.filename.iter().filter(|name| *name == "-").count() > 1 {
-            return Err(BadInput::error("-f - can be given only once: standard input can be read only once"));
+            return Err(BadInput::error(
+                "-f - can be given only once: standard input can be read only once",
+            ));
         }
         self.filename
             .iter()
             .map(|argument| {
-                Source::from_argument(argument)
-                    .map_err(|error| BadInput::error(format!("standard input cannot be read: {error}")))
+                Source::from_argument(argument).map_err(|error| {
+                    BadInput::error(format!("standard input cannot be read: {error}"))
+                })
             })
             .collect()
     }
 
     /// How the sources are read.
     pub(crate) fn load_options(&self) -> LoadOptions {
-        LoadOptions { default_namespace: self.namespace.clone() }
+        LoadOptions {
+            default_namespace: self.namespace.clone(),
+        }
     }
 
     /// Reads everything and tells what is wrong with it.

@@ -2,11 +2,12 @@
 
 pub(crate) mod check;
 pub(crate) mod completion;
+mod input;
 pub(crate) mod run;
 pub(crate) mod scan;
 pub(crate) mod select;
 pub(crate) mod store;
+mod tag_list;
 pub(crate) mod tags;
 pub(crate) mod update;
 pub(crate) mod version;
-mod input;

@@ -16,6 +16,8 @@ pub(crate) fn run(output: &Output) -> anyhow::Result<Exit> {
         version: env!("CARGO_PKG_VERSION"),
         platform: format!("{}/{}", std::env::consts::OS, std::env::consts::ARCH),
     };
-    output.print(&version, |out, _| writeln!(out, "tagline {} ({})", version.version, version.platform))?;
+    output.print(&version, |out, _| {
+        writeln!(out, "tagline {} ({})", version.version, version.platform)
+    })?;
     Ok(Exit::Done)
 }

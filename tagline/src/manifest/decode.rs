@@ -41,15 +41,25 @@ pub(crate) enum Quoting {
 ///
 /// # Errors
 /// Every fault found, in the order of the file.
-pub(crate) fn decode<T: de::DeserializeOwned>(node: &Node, quoting: Quoting) -> Result<T, Vec<Fault>> {
+pub(crate) fn decode<T: de::DeserializeOwned>(
+    node: &Node,
+    quoting: Quoting,
+) -> Result<T, Vec<Fault>> {
     let state = State {
         quoting,
         faults: RefCell::default(),
         set_aside: RefCell::default(),
     };
-    let root = Path { parent: None, segment: Segment::Root };
+    let root = Path {
+        parent: None,
+        segment: Segment::Root,
+    };
     loop {
-        let decoder = Decoder { node, path: &root, state: &state };
+        let decoder = Decoder {
+            node,
+            path: &root,
+            state: &state,
+        };
         match T::deserialize(decoder) {
             Ok(value) => {
                 let mut faults = state.faults.into_inner();
@@ -61,8 +71,8 @@ pub(crate) fn decode<T: de::DeserializeOwned>(node: &Node, quoting: Quoting) -> 
             }
             Err(error) => {
                 let key = error.key.clone();
-                let missing_after_removal = error.missing
-                    && state.set_aside.borrow().contains(&key);
+                let missing_after_removal =
+                    error.missing && state.set_aside.borrow().contains(&key);
                 if !missing_after_removal {
                     state.push(error.into_fault());
                 }
@@ -152,7 +162,10 @@ impl DecodeError {
         self.at = Some(node.at);
         self.field = path.to_string();
         if let Some(name) = self.missing_name {
-            let inner = Path { parent: Some(path), segment: Segment::Key(name) };
+            let inner = Path {
+                parent: Some(path),
+                segment: Segment::Key(name),
+            };
             self.field = inner.to_string();
         } else if quoting == Quoting::Hide {
             "the value does not fit here".clone_into(&mut self.message);
@@ -210,7 +223,8 @@ impl de::Error for DecodeError {
             "{variant:?} is not allowed here; it must be one of: {}",
             expected.join(", ")
         ));
-        error.help = nearest(variant, expected.iter().copied()).map(|n| format!("did you mean {n:?}?"));
+        error.help =
+            nearest(variant, expected.iter().copied()).map(|n| format!("did you mean {n:?}?"));
         error
     }
 
@@ -291,7 +305,10 @@ impl<'a> Decoder<'a> {
         };
         let mut wanted = Vec::with_capacity(entries.len());
         for entry in entries {
-            let path = Path { parent: Some(self.path), segment: Segment::Key(&entry.key) };
+            let path = Path {
+                parent: Some(self.path),
+                segment: Segment::Key(&entry.key),
+            };
             if let Some(known) = known
                 && !known.contains(&entry.key.as_str())
             {
@@ -313,7 +330,11 @@ impl<'a> Decoder<'a> {
             }
             wanted.push((entry.key.as_str(), &*entry.value));
         }
-        Some(Fields { of: self, rest: wanted.into_iter(), value: None })
+        Some(Fields {
+            of: self,
+            rest: wanted.into_iter(),
+            value: None,
+        })
     }
 }
 
@@ -375,7 +396,10 @@ impl<'de> Deserializer<'de> for Decoder<'_> {
         self.deserialize_f64(visitor)
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "a whole number where a fraction may stand")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a whole number where a fraction may stand"
+    )]
     fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         let number = self
             .scalar()
@@ -453,14 +477,22 @@ impl<'de> Deserializer<'de> for Decoder<'_> {
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         match &self.node.kind {
             NodeKind::Sequence(items) => {
-                let result = visitor.visit_seq(Items { of: self, next: 0, items });
+                let result = visitor.visit_seq(Items {
+                    of: self,
+                    next: 0,
+                    items,
+                });
                 self.placed(result)
             }
             _ => self.wrong_type(&visitor),
         }
     }
 
-    fn deserialize_tuple<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, DecodeError> {
+    fn deserialize_tuple<V: Visitor<'de>>(
+        self,
+        _: usize,
+        visitor: V,
+    ) -> Result<V::Value, DecodeError> {
         self.deserialize_seq(visitor)
     }
 
@@ -531,20 +563,34 @@ struct Fields<'a> {
 impl<'de> de::MapAccess<'de> for Fields<'_> {
     type Error = DecodeError;
 
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, DecodeError> {
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, DecodeError> {
         let Some((key, node)) = self.rest.next() else {
             return Ok(None);
         };
         self.value = Some((key, node));
-        seed.deserialize(de::value::StrDeserializer::<DecodeError>::new(key)).map(Some)
+        seed.deserialize(de::value::StrDeserializer::<DecodeError>::new(key))
+            .map(Some)
     }
 
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, DecodeError> {
+    fn next_value_seed<V: DeserializeSeed<'de>>(
+        &mut self,
+        seed: V,
+    ) -> Result<V::Value, DecodeError> {
         let Some((key, node)) = self.value.take() else {
             return Err(de::Error::custom("a value was asked for before its key"));
         };
-        let path = Path { parent: Some(self.of.path), segment: Segment::Key(key) };
-        let decoder = Decoder { node, path: &path, state: self.of.state };
+        let path = Path {
+            parent: Some(self.of.path),
+            segment: Segment::Key(key),
+        };
+        let decoder = Decoder {
+            node,
+            path: &path,
+            state: self.of.state,
+        };
         decoder.placed(seed.deserialize(decoder))
     }
 }
@@ -558,19 +604,29 @@ struct Items<'a> {
 impl<'de> de::SeqAccess<'de> for Items<'_> {
     type Error = DecodeError;
 
-    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, DecodeError> {
+    fn next_element_seed<T: DeserializeSeed<'de>>(
+        &mut self,
+        seed: T,
+    ) -> Result<Option<T::Value>, DecodeError> {
         loop {
             let Some(node) = self.items.get(self.next) else {
                 return Ok(None);
             };
-            let path = Path { parent: Some(self.of.path), segment: Segment::Index(self.next) };
+            let path = Path {
+                parent: Some(self.of.path),
+                segment: Segment::Index(self.next),
+            };
             self.next += 1;
             let skipped = {
                 let set_aside = self.of.state.set_aside.borrow();
                 !set_aside.is_empty() && set_aside.contains(&path.to_string())
             };
             if !skipped {
-                let decoder = Decoder { node, path: &path, state: self.of.state };
+                let decoder = Decoder {
+                    node,
+                    path: &path,
+                    state: self.of.state,
+                };
                 return decoder.placed(seed.deserialize(decoder)).map(Some);
             }
         }
@@ -614,14 +670,18 @@ mod tests {
             .into_iter()
             .map(|f| {
                 let help = f.help.map(|h| format!(" ({h})")).unwrap_or_default();
-                format!("{}:{} {}: {}{help}", f.at.line, f.at.column, f.field, f.message)
+                format!(
+                    "{}:{} {}: {}{help}",
+                    f.at.line, f.at.column, f.field, f.message
+                )
             })
             .collect()
     }
 
     #[test]
     fn reads_what_is_right() {
-        let (documents, _) = parse("spec: {image: a, suspend: yes, order: desc, exclusionList: [x], port: 80}");
+        let (documents, _) =
+            parse("spec: {image: a, suspend: yes, order: desc, exclusionList: [x], port: 80}");
         let object: Object = decode(&documents[0].root, Quoting::Show).unwrap();
         assert_eq!(
             object.spec,
@@ -658,13 +718,19 @@ mod tests {
             faults("spec:\n  suspend: false\n"),
             ["2:3 spec.image: this field is required (add \"image\")"]
         );
-        assert_eq!(faults("spec: text"), ["1:7 spec: expected a mapping, found the text \"text\""]);
+        assert_eq!(
+            faults("spec: text"),
+            ["1:7 spec: expected a mapping, found the text \"text\""]
+        );
     }
 
     #[test]
     fn secret_values_are_not_quoted() {
         let (documents, _) = parse("spec: {image: [hunter2], order: hunter2}");
-        let text = format!("{:?}", decode::<Object>(&documents[0].root, Quoting::Hide).unwrap_err());
+        let text = format!(
+            "{:?}",
+            decode::<Object>(&documents[0].root, Quoting::Hide).unwrap_err()
+        );
         assert!(!text.contains("hunter2"), "{text}");
     }
 }

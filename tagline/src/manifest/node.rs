@@ -66,11 +66,14 @@ impl Node {
 
     /// The node at a dotted path, for example `spec.policy.semver.range`.
     pub(crate) fn at_path(&self, path: &str) -> Option<&Self> {
-        path.split('.').try_fold(self, |node, part| match &node.kind {
-            NodeKind::Mapping(_) => node.get(part),
-            NodeKind::Sequence(items) => items.get(part.parse::<usize>().ok()?).map(|item| &**item),
-            NodeKind::Scalar(_) => None,
-        })
+        path.split('.')
+            .try_fold(self, |node, part| match &node.kind {
+                NodeKind::Mapping(_) => node.get(part),
+                NodeKind::Sequence(items) => {
+                    items.get(part.parse::<usize>().ok()?).map(|item| &**item)
+                }
+                NodeKind::Scalar(_) => None,
+            })
     }
 
     /// The place of the deepest part of a dotted path that exists.

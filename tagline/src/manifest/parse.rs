@@ -33,7 +33,12 @@ pub(crate) fn parse_bytes(bytes: &[u8]) -> (Vec<Document>, Vec<SyntaxFault>) {
             let line_start = valid.iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
             let at = Position {
                 line: count(valid.iter().filter(|b| **b == b'\n').count() + 1),
-                column: count(String::from_utf8_lossy(&valid[line_start..]).chars().count() + 1),
+                column: count(
+                    String::from_utf8_lossy(&valid[line_start..])
+                        .chars()
+                        .count()
+                        + 1,
+                ),
             };
             let message = "this is not UTF-8 text; save the file as UTF-8".to_owned();
             (Vec::new(), vec![SyntaxFault { at, message }])
@@ -50,9 +55,9 @@ pub(crate) fn parse(text: &str) -> (Vec<Document>, Vec<SyntaxFault>) {
     let mut faults = Vec::new();
     let mut builder = Builder::default();
     while let Some(next) = parser.next_event() {
-        let step = next.map_err(SyntaxFault::from).and_then(|(event, span)| {
-            builder.take(event, position(span.start))
-        });
+        let step = next
+            .map_err(SyntaxFault::from)
+            .and_then(|(event, span)| builder.take(event, position(span.start)));
         match step {
             Ok(Some(root)) => documents.push(Document { root }),
             Ok(None) => {}
@@ -107,9 +112,20 @@ impl Builder {
             Event::Scalar(text, style, anchor, tag) => {
                 let string_tag = tag.is_some_and(|tag| tag.is_yaml_core_schema_tag("str"));
                 let plain = style == ScalarStyle::Plain && !string_tag;
-                let text = if plain && text == "~" { String::new() } else { text.into_owned() };
+                let text = if plain && text == "~" {
+                    String::new()
+                } else {
+                    text.into_owned()
+                };
                 let kind = NodeKind::Scalar(Scalar { text, plain });
-                self.finish(anchor, Node { at, expanded_size: 1, kind })?;
+                self.finish(
+                    anchor,
+                    Node {
+                        at,
+                        expanded_size: 1,
+                        kind,
+                    },
+                )?;
             }
             Event::SequenceStart(_, anchor, _) => self.open.push(Open {
                 at,
@@ -160,10 +176,18 @@ impl Builder {
         };
         match &mut open.content {
             Content::Sequence(items) => items.push(node),
-            Content::Mapping { entries, lines, merged, key } => match key.take() {
+            Content::Mapping {
+                entries,
+                lines,
+                merged,
+                key,
+            } => match key.take() {
                 None => {
                     let NodeKind::Scalar(scalar) = &node.kind else {
-                        return Err(fault(at, "a key must be a plain word, not a list or a mapping"));
+                        return Err(fault(
+                            at,
+                            "a key must be a plain word, not a list or a mapping",
+                        ));
                     };
                     *key = Some((scalar.text.clone(), at));
                 }
@@ -172,10 +196,16 @@ impl Builder {
                     if let Some(line) = lines.insert(name.clone(), key_at.line) {
                         return Err(fault(
                             key_at,
-                            format!("the key {name:?} is here twice (first on line {line}); keep one"),
+                            format!(
+                                "the key {name:?} is here twice (first on line {line}); keep one"
+                            ),
                         ));
                     }
-                    entries.push(Entry { key: name, key_at, value: node });
+                    entries.push(Entry {
+                        key: name,
+                        key_at,
+                        value: node,
+                    });
                 }
             },
         }
@@ -186,7 +216,12 @@ impl Builder {
 fn close(open: Open) -> Result<Node, SyntaxFault> {
     let kind = match open.content {
         Content::Sequence(items) => NodeKind::Sequence(items),
-        Content::Mapping { mut entries, mut lines, merged, .. } => {
+        Content::Mapping {
+            mut entries,
+            mut lines,
+            merged,
+            ..
+        } => {
             for (at, source) in merged {
                 merge(&mut entries, &mut lines, at, &source)?;
             }
@@ -194,7 +229,9 @@ fn close(open: Open) -> Result<Node, SyntaxFault> {
         }
     };
     let children: u64 = match &kind {
-        NodeKind::Sequence(items) => items.iter().fold(0, |sum, n| sum.saturating_add(n.expanded_size)),
+        NodeKind::Sequence(items) => items
+            .iter()
+            .fold(0, |sum, n| sum.saturating_add(n.expanded_size)),
         NodeKind::Mapping(entries) => entries
             .iter()
             .fold(0, |sum, e| sum.saturating_add(e.value.expanded_size)),
@@ -207,7 +244,11 @@ fn close(open: Open) -> Result<Node, SyntaxFault> {
             format!("aliases make this value larger than {MAX_EXPANDED_NODES} nodes"),
         ));
     }
-    Ok(Node { at: open.at, expanded_size, kind })
+    Ok(Node {
+        at: open.at,
+        expanded_size,
+        kind,
+    })
 }
 
 /// YAML 1.1's merge key: entries that the mapping has itself win, then the first source that has one.
@@ -231,13 +272,18 @@ fn merge(
             }
             Ok(())
         }
-        NodeKind::Sequence(sources) => sources.iter().try_for_each(|s| merge(entries, lines, at, s)),
+        NodeKind::Sequence(sources) => sources
+            .iter()
+            .try_for_each(|s| merge(entries, lines, at, s)),
         NodeKind::Scalar(_) => Err(fault(at, "'<<' needs an alias to a mapping")),
     }
 }
 
 fn fault(at: Position, message: impl Into<String>) -> SyntaxFault {
-    SyntaxFault { at, message: message.into() }
+    SyntaxFault {
+        at,
+        message: message.into(),
+    }
 }
 
 fn position(mark: Marker) -> Position {
@@ -274,9 +320,18 @@ mod tests {
     fn places_are_counted_from_one_in_characters() {
         let root = one("a: 1\nb:\n  ä: { c: x }\n");
         let c = root.at_path("b.ä.c").unwrap();
-        assert_eq!(c.at, Position { line: 3, column: 11 });
+        assert_eq!(
+            c.at,
+            Position {
+                line: 3,
+                column: 11
+            }
+        );
         assert_eq!(root.at, Position::START);
-        assert_eq!(root.nearest_position("b.ä.missing"), Position { line: 3, column: 3 });
+        assert_eq!(
+            root.nearest_position("b.ä.missing"),
+            Position { line: 3, column: 3 }
+        );
     }
 
     #[test]
@@ -303,7 +358,10 @@ mod tests {
         let mut bomb = String::from("a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n");
         for level in 1..12 {
             let before = format!("*a{}", level - 1);
-            bomb.push_str(&format!("a{level}: &a{level} [{}]\n", vec![before; 10].join(",")));
+            bomb.push_str(&format!(
+                "a{level}: &a{level} [{}]\n",
+                vec![before; 10].join(",")
+            ));
         }
         let (documents, faults) = parse(&bomb);
         assert!(documents.is_empty());

@@ -44,12 +44,18 @@ pub(crate) struct Problem {
 impl Place {
     /// A place in a file.
     pub(crate) fn new(file: impl Into<Arc<Path>>, at: Position) -> Self {
-        Self { file: file.into(), at: Some(at) }
+        Self {
+            file: file.into(),
+            at: Some(at),
+        }
     }
 
     /// A file as a whole.
     pub(crate) fn file(path: &Path) -> Self {
-        Self { file: path.into(), at: None }
+        Self {
+            file: path.into(),
+            at: None,
+        }
     }
 
     /// The file as an owned path.
@@ -73,7 +79,10 @@ impl Problem {
 
     /// A warning at a place.
     pub(crate) fn warning(place: Place, message: impl Into<String>) -> Self {
-        Self { severity: Severity::Warning, ..Self::error(place, message) }
+        Self {
+            severity: Severity::Warning,
+            ..Self::error(place, message)
+        }
     }
 
     /// Says what to do about it.

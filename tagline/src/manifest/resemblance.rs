@@ -1,7 +1,10 @@
 //! "Did you mean …?": the known word nearest to a mistyped one.
 
 /// The candidate that differs from `word` by few enough edits to be a likely mistyping of it.
-pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(
+    word: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
     let word = word.to_lowercase();
     let limit = (word.chars().count() / 3).clamp(1, 3);
     candidates

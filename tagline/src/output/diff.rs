@@ -11,7 +11,12 @@ const CONTEXT: usize = 3;
 ///
 /// # Errors
 /// When the writer fails.
-pub(crate) fn unified_diff(out: &mut dyn Write, path: &str, old: &[u8], new: &[u8]) -> io::Result<()> {
+pub(crate) fn unified_diff(
+    out: &mut dyn Write,
+    path: &str,
+    old: &[u8],
+    new: &[u8],
+) -> io::Result<()> {
     let (old, new) = (String::from_utf8_lossy(old), String::from_utf8_lossy(new));
     let diff = TextDiff::from_lines(&*old, &*new);
     writeln!(out, "{STRONG}--- a/{path}{STRONG:#}")?;
@@ -42,7 +47,13 @@ mod tests {
     #[test]
     fn is_a_patch() {
         let mut out = Vec::new();
-        unified_diff(&mut out, "a.yaml", b"1\n2\n3\n4\n5\n", b"1\n2\n3\nfour\n5\n").unwrap();
+        unified_diff(
+            &mut out,
+            "a.yaml",
+            b"1\n2\n3\n4\n5\n",
+            b"1\n2\n3\nfour\n5\n",
+        )
+        .unwrap();
         let text = String::from_utf8(out).unwrap();
         assert_eq!(
             anstream::adapter::strip_str(&text).to_string(),

@@ -40,7 +40,9 @@ pub(crate) fn start_logging(
     let ansi = match color {
         Color::Always => true,
         Color::Never => false,
-        Color::Auto => io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
+        Color::Auto => {
+            io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
+        }
     };
     let lines = Lines(progress.clone());
     let builder = tracing_subscriber::fmt()

@@ -70,7 +70,11 @@ impl Output {
         } else {
             Progress::hidden()
         };
-        Self { format, color, progress }
+        Self {
+            format,
+            color,
+            progress,
+        }
     }
 
     /// How results are printed.
@@ -110,7 +114,7 @@ impl Output {
                 writeln!(out)?;
             }
             Format::Yaml => {
-                let text = serde_saphyr::to_string(value).map_err(io::Error::other)?;
+                let text = serde_saphyr::to_string(&value).map_err(io::Error::other)?;
                 writeln!(out, "{}", text.trim_end())?;
             }
         }

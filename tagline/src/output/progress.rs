@@ -23,7 +23,9 @@ pub(crate) struct Bar {
 impl Progress {
     /// Bars on the terminal.
     pub(crate) fn on_terminal() -> Self {
-        Self { bars: Some(MultiProgress::new()) }
+        Self {
+            bars: Some(MultiProgress::new()),
+        }
     }
 
     /// No bars.
@@ -34,7 +36,8 @@ impl Progress {
     /// A bar for `total` steps, shown once the work has taken a second.
     pub(crate) fn bar(&self, what: &str, total: usize) -> Bar {
         let bar = self.bars.as_ref().map(|_| {
-            let bar = ProgressBar::with_draw_target(Some(total as u64), ProgressDrawTarget::hidden());
+            let bar =
+                ProgressBar::with_draw_target(Some(total as u64), ProgressDrawTarget::hidden());
             let template = "{msg} {wide_bar} {pos}/{len} {per_sec} {prefix}eta {eta}";
             if let Ok(style) = ProgressStyle::with_template(template) {
                 bar.set_style(style);
@@ -42,7 +45,11 @@ impl Progress {
             bar.set_message(what.to_owned());
             bar
         });
-        Bar { bar, bars: self.bars.clone(), started: Instant::now() }
+        Bar {
+            bar,
+            bars: self.bars.clone(),
+            started: Instant::now(),
+        }
     }
 
     /// Runs something that writes to the terminal, with the bars out of its way.
@@ -61,7 +68,11 @@ impl Bar {
             return;
         };
         bar.inc(1);
-        if let Some(bars) = self.bars.as_ref().filter(|_| self.started.elapsed() >= PATIENCE) {
+        if let Some(bars) = self
+            .bars
+            .as_ref()
+            .filter(|_| self.started.elapsed() >= PATIENCE)
+        {
             bars.add(bar.clone());
             self.bars = None;
         }

@@ -40,7 +40,10 @@ pub(crate) struct Row<'a>(&'a mut Vec<Cell>);
 impl Table {
     /// A table without rows.
     pub(crate) fn new(columns: impl Into<Vec<Column>>) -> Self {
-        Self { columns: columns.into(), rows: Vec::new() }
+        Self {
+            columns: columns.into(),
+            rows: Vec::new(),
+        }
     }
 
     /// Begins a row; cells follow in the order of the columns.
@@ -144,7 +147,10 @@ impl Row<'_> {
 
     /// Adds a cell with a style.
     pub(crate) fn styled(self, text: impl AsRef<str>, style: Style) -> Self {
-        self.0.push(Cell { text: printable(text.as_ref()), style });
+        self.0.push(Cell {
+            text: printable(text.as_ref()),
+            style,
+        });
         self
     }
 }
@@ -162,8 +168,16 @@ mod tests {
     use super::*;
 
     fn written(width: Option<usize>) -> String {
-        let mut table = Table::new([Column::Left("NAME"), Column::Right("TAGS"), Column::Flexible("MESSAGE")]);
-        table.row().cell("podinfo").cell("12").cell("everything is as it should be here");
+        let mut table = Table::new([
+            Column::Left("NAME"),
+            Column::Right("TAGS"),
+            Column::Flexible("MESSAGE"),
+        ]);
+        table
+            .row()
+            .cell("podinfo")
+            .cell("12")
+            .cell("everything is as it should be here");
         table.row().cell("a").cell("1000").cell("");
         let mut out = Vec::new();
         table.write_within(&mut out, width).unwrap();

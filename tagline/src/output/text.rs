@@ -9,7 +9,10 @@ pub(crate) fn printable(text: &str) -> String {
         .map(|c| match c {
             '\n' | '\t' => ' ',
             c if c.is_control() => '\u{fffd}',
-            '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' => '\u{fffd}',
+            '\u{200b}'..='\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}' => '\u{fffd}',
             c => c,
         })
         .collect()
@@ -33,13 +36,22 @@ mod tests {
 
     #[test]
     fn nothing_foreign_steers_a_terminal() {
-        assert_eq!(printable("a\u{1b}[31mb\nc\u{202e}d"), "a\u{fffd}[31mb c\u{fffd}d");
+        assert_eq!(
+            printable("a\u{1b}[31mb\nc\u{202e}d"),
+            "a\u{fffd}[31mb c\u{fffd}d"
+        );
     }
 
     #[test]
     fn ages_are_short() {
         let now = Timestamp::from_second(1_000_000_000).unwrap();
-        for (seconds, text) in [(-5, "0s"), (119, "119s"), (120, "2m"), (7_200, "2h"), (172_800, "2d")] {
+        for (seconds, text) in [
+            (-5, "0s"),
+            (119, "119s"),
+            (120, "2m"),
+            (7_200, "2h"),
+            (172_800, "2d"),
+        ] {
             let then = Timestamp::from_second(1_000_000_000 - seconds).unwrap();
             assert_eq!(age(then, now), text);
         }

@@ -15,7 +15,9 @@ pub(crate) struct Timeout(pub(crate) Duration);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum InvalidSpan {
     /// Not the grammar at all.
-    #[error("{0:?} is not a duration: write numbers with units, for example 30s, 5m or 1h30m (units: {1})")]
+    #[error(
+        "{0:?} is not a duration: write numbers with units, for example 30s, 5m or 1h30m (units: {1})"
+    )]
     Grammar(String, &'static str),
     /// Too long to count.
     #[error("{0:?} is too long a duration")]
@@ -50,9 +52,13 @@ fn read(text: &str, units: &[&str], unit_names: &'static str) -> Result<Duration
     let mut total = Duration::ZERO;
     let mut rest = text;
     while !rest.is_empty() {
-        let end = rest.find(|c: char| c.is_ascii_alphabetic()).ok_or_else(wrong)?;
+        let end = rest
+            .find(|c: char| c.is_ascii_alphabetic())
+            .ok_or_else(wrong)?;
         let (number, tail) = rest.split_at(end);
-        let unit_end = tail.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(tail.len());
+        let unit_end = tail
+            .find(|c: char| !c.is_ascii_alphabetic())
+            .unwrap_or(tail.len());
         let (unit, tail) = tail.split_at(unit_end);
         if !units.contains(&unit) {
             return Err(wrong());
@@ -83,7 +89,9 @@ fn read(text: &str, units: &[&str], unit_names: &'static str) -> Result<Duration
             .checked_mul(nanos_per_unit)
             .and_then(|n| n.checked_add(fraction_nanos))
             .ok_or_else(too_long)?;
-        total = total.checked_add(Duration::from_nanos(nanos)).ok_or_else(too_long)?;
+        total = total
+            .checked_add(Duration::from_nanos(nanos))
+            .ok_or_else(too_long)?;
         rest = tail;
     }
     Ok(total)
@@ -152,9 +160,15 @@ mod tests {
             ("250ms", 250),
             ("1m0.5s", 60_500),
         ] {
-            assert_eq!(Span::parse(text).unwrap().0, Duration::from_millis(millis), "{text}");
+            assert_eq!(
+                Span::parse(text).unwrap().0,
+                Duration::from_millis(millis),
+                "{text}"
+            );
         }
-        for text in ["", "5", "5 m", "m", "1d", "-5m", "1.m", ".5m", "5M", "1h 30m", "5ミ"] {
+        for text in [
+            "", "5", "5 m", "m", "1d", "-5m", "1.m", ".5m", "5M", "1h 30m", "5ミ",
+        ] {
             assert!(Span::parse(text).is_err(), "{text}");
         }
         assert!(Timeout::parse("1h").is_err());
@@ -164,7 +178,12 @@ mod tests {
 
     #[test]
     fn prints_as_go_does() {
-        for (millis, text) in [(0, "0s"), (250, "250ms"), (60_500, "1m0.5s"), (5_400_000, "1h30m0s")] {
+        for (millis, text) in [
+            (0, "0s"),
+            (250, "250ms"),
+            (60_500, "1m0.5s"),
+            (5_400_000, "1h30m0s"),
+        ] {
             assert_eq!(go_duration(Duration::from_millis(millis)), text);
         }
     }

@@ -7,8 +7,8 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::time::Duration;
 use tagline_policy::{
-    Choice, Digest, Exclusions, FilterTags, Guards, ImageReference, InvalidPolicy, Order, PolicySpec, Sortable, Tag,
-    Unparsable,
+    Choice, Digest, Exclusions, FilterTags, Guards, ImageReference, InvalidPolicy, Order,
+    PolicySpec, Sortable, Tag, Unparsable,
 };
 
 /// `spec`.
@@ -192,13 +192,20 @@ impl ImagePolicySpec {
     ///
     /// # Errors
     /// When no policy is given, or a preset is unknown.
-    pub(crate) fn to_policy_spec(&self, exclusion_list: &[String]) -> Result<PolicySpec, InvalidPolicy> {
+    pub(crate) fn to_policy_spec(
+        &self,
+        exclusion_list: &[String],
+    ) -> Result<PolicySpec, InvalidPolicy> {
         let policy = &self.policy;
         let order = |choice: OrderedChoice| choice.order.into();
         let choice = if let Some(semver) = &policy.semver {
-            Choice::Semver { range: semver.range.clone() }
+            Choice::Semver {
+                range: semver.range.clone(),
+            }
         } else if let Some(choice) = policy.alphabetical {
-            Choice::Alphabetical { order: order(choice) }
+            Choice::Alphabetical {
+                order: order(choice),
+            }
         } else if let Some(choice) = policy.numerical {
             Choice::Numerical {
                 order: choice.order.into(),
@@ -208,13 +215,21 @@ impl ImagePolicySpec {
                 },
             }
         } else if let Some(glob) = &policy.glob {
-            Choice::Glob { pattern: glob.pattern.clone() }
+            Choice::Glob {
+                pattern: glob.pattern.clone(),
+            }
         } else if let Some(choice) = policy.natural {
-            Choice::Natural { order: order(choice) }
+            Choice::Natural {
+                order: order(choice),
+            }
         } else if let Some(choice) = policy.created {
-            Choice::Created { order: order(choice) }
+            Choice::Created {
+                order: order(choice),
+            }
         } else if let Some(choice) = policy.first_seen {
-            Choice::FirstSeen { order: order(choice) }
+            Choice::FirstSeen {
+                order: order(choice),
+            }
         } else if let Some(preset) = &policy.sortable {
             Choice::Sortable(preset.parse::<Sortable>()?)
         } else {
@@ -253,7 +268,10 @@ impl LatestReference {
         ImageReference {
             name: self.name.clone(),
             tag: self.tag.clone(),
-            digest: self.digest.as_deref().and_then(|digest| Digest::new(digest).ok()),
+            digest: self
+                .digest
+                .as_deref()
+                .and_then(|digest| Digest::new(digest).ok()),
         }
     }
 }

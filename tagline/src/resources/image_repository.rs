@@ -83,7 +83,9 @@ impl ImageRepositorySpec {
 
     /// For one scan: `timeout`, else the interval, at least a second.
     pub(crate) fn scan_timeout(&self) -> Duration {
-        self.timeout.map_or(self.interval.0, |timeout| timeout.0).max(Duration::from_secs(1))
+        self.timeout
+            .map_or(self.interval.0, |timeout| timeout.0)
+            .max(Duration::from_secs(1))
     }
 }
 

@@ -34,7 +34,9 @@ pub(crate) struct LoadOptions {
 
 impl Default for LoadOptions {
     fn default() -> Self {
-        Self { default_namespace: DEFAULT_NAMESPACE.to_owned() }
+        Self {
+            default_namespace: DEFAULT_NAMESPACE.to_owned(),
+        }
     }
 }
 
@@ -110,7 +112,11 @@ pub(crate) fn load(sources: &[Source], options: &LoadOptions) -> Resources {
     let mut problems = Vec::new();
     let files = read_files(sources, &mut problems);
     let mut loader = Loader {
-        resources: Resources { problems, files: files.len(), ..Resources::default() },
+        resources: Resources {
+            problems,
+            files: files.len(),
+            ..Resources::default()
+        },
         options,
         places: HashMap::new(),
     };
@@ -120,13 +126,18 @@ pub(crate) fn load(sources: &[Source], options: &LoadOptions) -> Resources {
     let mut resources = loader.resources;
     let dangling = references::dangling(&resources);
     resources.problems.extend(dangling);
-    resources.problems.sort_by(|a, b| (&a.place, a.severity).cmp(&(&b.place, b.severity)));
+    resources
+        .problems
+        .sort_by(|a, b| (&a.place, a.severity).cmp(&(&b.place, b.severity)));
     resources
 }
 
 /// A manifest of a kind with a `spec`.
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase", bound = "S: DeserializeOwned, T: DeserializeOwned + Default")]
+#[serde(
+    rename_all = "camelCase",
+    bound = "S: DeserializeOwned, T: DeserializeOwned + Default"
+)]
 struct Manifest<S, T> {
     #[serde(default)]
     #[expect(dead_code, reason = "read before, with the kind")]
@@ -180,7 +191,10 @@ impl Loader<'_> {
             return;
         }
         let kind = node.get("kind").and_then(Node::as_str).unwrap_or_default();
-        let api_version = node.get("apiVersion").and_then(Node::as_str).unwrap_or_default();
+        let api_version = node
+            .get("apiVersion")
+            .and_then(Node::as_str)
+            .unwrap_or_default();
         if kind.ends_with("List")
             && !api_version.is_empty()
             && let Some(NodeKind::Sequence(items)) = node.get("items").map(|items| &items.kind)
@@ -197,7 +211,10 @@ impl Loader<'_> {
             Known::OtherVersion(kind) => {
                 let (group, versions) = kind.api();
                 let at = node.nearest_position("apiVersion");
-                let name = node.at_path("metadata.name").and_then(Node::as_str).unwrap_or_default();
+                let name = node
+                    .at_path("metadata.name")
+                    .and_then(Node::as_str)
+                    .unwrap_or_default();
                 self.resources.problems.push(
                     Problem::error(
                         Place::new(Arc::clone(file), at),
@@ -214,27 +231,39 @@ impl Loader<'_> {
                     self.resources.problems.push(
                         Problem::warning(
                             Place::new(Arc::clone(file), at),
-                            format!("{api_version} has no kind {kind:?}; the object is passed over"),
+                            format!(
+                                "{api_version} has no kind {kind:?}; the object is passed over"
+                            ),
                         )
                         .field("kind")
                         .help(format!("did you mean {near:?}?")),
                     );
                 }
                 let label = if kind.is_empty() { "(no kind)" } else { kind };
-                *self.resources.passed_over.entry(label.to_owned()).or_default() += 1;
+                *self
+                    .resources
+                    .passed_over
+                    .entry(label.to_owned())
+                    .or_default() += 1;
             }
         }
     }
 
     fn take_object(&mut self, kind: Kind, node: &Node, place: Place) {
-        let quoting = if kind == Kind::Secret { Quoting::Hide } else { Quoting::Show };
+        let quoting = if kind == Kind::Secret {
+            Quoting::Hide
+        } else {
+            Quoting::Show
+        };
         let Some(head) = self.head(kind, node, place, quoting) else {
             return;
         };
         match kind {
             Kind::ImageRepository => {
                 if let Some((object, _)) = self.with_spec::<ImageRepositorySpec, IgnoredAny>(head) {
-                    self.resources.image_repositories.insert(object.key.name.clone(), object);
+                    self.resources
+                        .image_repositories
+                        .insert(object.key.name.clone(), object);
                 }
             }
             Kind::ImagePolicy => {
@@ -242,19 +271,29 @@ impl Loader<'_> {
                 if let Some((object, status)) = read {
                     if let Some(given) = status.and_then(|status| status.latest_ref) {
                         let choice = given.to_image_reference();
-                        self.resources.given_choices.insert(object.key.name.clone(), choice);
+                        self.resources
+                            .given_choices
+                            .insert(object.key.name.clone(), choice);
                     }
-                    self.resources.image_policies.insert(object.key.name.clone(), object);
+                    self.resources
+                        .image_policies
+                        .insert(object.key.name.clone(), object);
                 }
             }
             Kind::ImageUpdateAutomation => {
-                if let Some((object, _)) = self.with_spec::<ImageUpdateAutomationSpec, IgnoredAny>(head) {
-                    self.resources.automations.insert(object.key.name.clone(), object);
+                if let Some((object, _)) =
+                    self.with_spec::<ImageUpdateAutomationSpec, IgnoredAny>(head)
+                {
+                    self.resources
+                        .automations
+                        .insert(object.key.name.clone(), object);
                 }
             }
             Kind::GitRepository => {
                 if let Some((object, _)) = self.with_spec::<GitRepositorySpec, IgnoredAny>(head) {
-                    self.resources.git_repositories.insert(object.key.name.clone(), object);
+                    self.resources
+                        .git_repositories
+                        .insert(object.key.name.clone(), object);
                 }
             }
             Kind::Sync => {
@@ -267,25 +306,41 @@ impl Loader<'_> {
             Kind::ConfigMap => {
                 if let Some(manifest) = self.decoded::<ConfigMapManifest>(&head, Quoting::Show) {
                     let object = object(head, manifest, Vec::new());
-                    self.resources.config_maps.insert(object.key.name.clone(), object);
+                    self.resources
+                        .config_maps
+                        .insert(object.key.name.clone(), object);
                 }
             }
             Kind::ServiceAccount => {
-                if let Some(manifest) = self.decoded::<ServiceAccountManifest>(&head, Quoting::Show) {
+                if let Some(manifest) = self.decoded::<ServiceAccountManifest>(&head, Quoting::Show)
+                {
                     let object = object(head, manifest, Vec::new());
-                    self.resources.service_accounts.insert(object.key.name.clone(), object);
+                    self.resources
+                        .service_accounts
+                        .insert(object.key.name.clone(), object);
                 }
             }
             Kind::Namespace => {
                 let object = object(head, (), Vec::new());
-                self.resources.namespaces.insert(object.key.name.clone(), object);
+                self.resources
+                    .namespaces
+                    .insert(object.key.name.clone(), object);
             }
         }
     }
 
     /// Metadata and name; refuses a name that is illegal or taken.
-    fn head<'n>(&mut self, kind: Kind, node: &'n Node, place: Place, quoting: Quoting) -> Option<Head<'n>> {
-        let written_name = node.at_path("metadata.name").and_then(Node::as_str).unwrap_or_default();
+    fn head<'n>(
+        &mut self,
+        kind: Kind,
+        node: &'n Node,
+        place: Place,
+        quoting: Quoting,
+    ) -> Option<Head<'n>> {
+        let written_name = node
+            .at_path("metadata.name")
+            .and_then(Node::as_str)
+            .unwrap_or_default();
         let written_namespace = node.at_path("metadata.namespace").and_then(Node::as_str);
         let namespace = if kind.is_namespaced() {
             written_namespace.unwrap_or(&self.options.default_namespace)
@@ -293,7 +348,10 @@ impl Loader<'_> {
             ""
         };
         let key = ObjectKey::new(kind, ObjectName::new(namespace, written_name));
-        let metadata = match node.get("metadata").map(|metadata| decode::<Metadata>(metadata, quoting)) {
+        let metadata = match node
+            .get("metadata")
+            .map(|metadata| decode::<Metadata>(metadata, quoting))
+        {
             Some(Ok(metadata)) => metadata,
             Some(Err(mut faults)) => {
                 for fault in &mut faults {
@@ -322,7 +380,12 @@ impl Loader<'_> {
             return None;
         }
         self.places.insert(key.clone(), place.clone());
-        Some(Head { key, metadata, place, node })
+        Some(Head {
+            key,
+            metadata,
+            place,
+            node,
+        })
     }
 
     fn with_spec<S, T>(&mut self, head: Head<'_>) -> Option<(Arc<Object<S>>, T)>
@@ -336,7 +399,9 @@ impl Loader<'_> {
             self.refuse(&head.key, &head.place, reason, faults);
             return None;
         }
-        let references = manifest.spec.references(&head.key.name.namespace, head.node);
+        let references = manifest
+            .spec
+            .references(&head.key.name.namespace, head.node);
         Some((object(head, manifest.spec, references), manifest.status))
     }
 
@@ -361,7 +426,10 @@ impl Loader<'_> {
             match base64::engine::general_purpose::STANDARD.decode(compact) {
                 Ok(bytes) => data.insert(key, bytes),
                 Err(_) => faults.push(Fault {
-                    at: head.node.get("data").map_or(head.node.at, |data| data.nearest_position(&key)),
+                    at: head
+                        .node
+                        .get("data")
+                        .map_or(head.node.at, |data| data.nearest_position(&key)),
                     field: format!("data.{key}"),
                     message: "the value is not base64".to_owned(),
                     help: Some("encode it, or write it as it is under stringData".to_owned()),
@@ -373,7 +441,9 @@ impl Loader<'_> {
         }
         if faults.is_empty() {
             let object = object(head, data, Vec::new());
-            self.resources.secrets.insert(object.key.name.clone(), object);
+            self.resources
+                .secrets
+                .insert(object.key.name.clone(), object);
         } else {
             self.refuse(&head.key, &head.place, "Invalid", faults);
         }
@@ -381,9 +451,12 @@ impl Loader<'_> {
 
     fn take_settings(&mut self, head: Head<'_>) {
         if let Some(first) = &self.resources.settings {
-            let problem = Problem::error(head.place, format!("a second Settings; the first is at {}", first.place))
-                .of(&head.key)
-                .help("one process has one Settings; the first is used, put everything into one");
+            let problem = Problem::error(
+                head.place,
+                format!("a second Settings; the first is at {}", first.place),
+            )
+            .of(&head.key)
+            .help("one process has one Settings; the first is used, put everything into one");
             self.resources.problems.push(problem);
             return;
         }
@@ -435,12 +508,20 @@ enum Known {
 
 fn known_kind(kind: &str, api_version: &str) -> Known {
     let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
-    match Kind::ALL.into_iter().find(|known| known.as_str() == kind && known.api().0 == group) {
+    match Kind::ALL
+        .into_iter()
+        .find(|known| known.as_str() == kind && known.api().0 == group)
+    {
         Some(known) if known.api().1.contains(&version) => Known::Yes(known),
         Some(known) => Known::OtherVersion(known),
         None if matches!(group, "image.toolkit.fluxcd.io" | "tagline.dev") => {
-            let kinds = Kind::ALL.into_iter().filter(|known| known.api().0 == group).map(Kind::as_str);
-            Known::No { near: nearest(kind, kinds) }
+            let kinds = Kind::ALL
+                .into_iter()
+                .filter(|known| known.api().0 == group)
+                .map(Kind::as_str);
+            Known::No {
+                near: nearest(kind, kinds),
+            }
         }
         None => Known::No { near: None },
     }
@@ -460,7 +541,10 @@ impl Resources {
             Kind::ServiceAccount => self.service_accounts.contains_key(name),
             Kind::Namespace => self.namespaces.contains_key(name),
             Kind::Sync => self.syncs.contains_key(name),
-            Kind::Settings => self.settings.as_ref().is_some_and(|settings| settings.key == *key),
+            Kind::Settings => self
+                .settings
+                .as_ref()
+                .is_some_and(|settings| settings.key == *key),
         }
     }
 
@@ -480,9 +564,20 @@ impl Resources {
         }
     }
 
+    /// How many usable objects there are of each kind.
+    pub(crate) fn counts(&self) -> BTreeMap<&'static str, usize> {
+        Kind::ALL
+            .into_iter()
+            .map(|kind| (kind.as_str(), self.names(kind).count()))
+            .filter(|(_, count)| *count > 0)
+            .collect()
+    }
+
     /// Whether anything is wrong enough that a check must fail.
     pub(crate) fn has_errors(&self) -> bool {
-        self.problems.iter().any(|problem| problem.severity == Severity::Error)
+        self.problems
+            .iter()
+            .any(|problem| problem.severity == Severity::Error)
     }
 
     /// The labels of a namespace. Without a Namespace object it has the one that Kubernetes always sets.
@@ -492,14 +587,21 @@ impl Resources {
             .get(&ObjectName::new("", namespace))
             .map(|object| object.labels.clone())
             .unwrap_or_default();
-        labels.insert("kubernetes.io/metadata.name".to_owned(), namespace.to_owned());
+        labels.insert(
+            "kubernetes.io/metadata.name".to_owned(),
+            namespace.to_owned(),
+        );
         labels
     }
 
     /// Every object with what it refers to.
-    pub(super) fn all_references(&self) -> impl Iterator<Item = (&ObjectKey, &Place, &[Reference])> {
+    pub(super) fn all_references(
+        &self,
+    ) -> impl Iterator<Item = (&ObjectKey, &Place, &[Reference])> {
         fn of<S>(objects: &Objects<S>) -> impl Iterator<Item = (&ObjectKey, &Place, &[Reference])> {
-            objects.values().map(|object| (&object.key, &object.place, object.references.as_slice()))
+            objects
+                .values()
+                .map(|object| (&object.key, &object.place, object.references.as_slice()))
         }
         of(&self.image_repositories)
             .chain(of(&self.image_policies))

@@ -173,7 +173,9 @@ impl Kind {
                 ("image.toolkit.fluxcd.io", &["v1", "v1beta2", "v1beta1"])
             }
             Self::GitRepository => ("source.toolkit.fluxcd.io", &["v1", "v1beta2", "v1beta1"]),
-            Self::Secret | Self::ConfigMap | Self::ServiceAccount | Self::Namespace => ("", &["v1"]),
+            Self::Secret | Self::ConfigMap | Self::ServiceAccount | Self::Namespace => {
+                ("", &["v1"])
+            }
             Self::Sync | Self::Settings => ("tagline.dev", &["v1alpha1"]),
         }
     }
@@ -187,7 +189,10 @@ impl Kind {
 impl ObjectName {
     /// Puts namespace and name together.
     pub(crate) fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
-        Self { namespace: namespace.into(), name: name.into() }
+        Self {
+            namespace: namespace.into(),
+            name: name.into(),
+        }
     }
 }
 
@@ -210,7 +215,10 @@ impl LabelSelector {
             && self.match_expressions.iter().flatten().all(|expression| {
                 let value = labels.get(&expression.key);
                 let listed = |value: &String| {
-                    expression.values.as_ref().is_some_and(|values| values.contains(value))
+                    expression
+                        .values
+                        .as_ref()
+                        .is_some_and(|values| values.contains(value))
                 };
                 match expression.operator {
                     LabelOperator::In => value.is_some_and(listed),
@@ -250,7 +258,9 @@ pub(crate) fn name_fault(name: &str) -> Option<&'static str> {
             !part.is_empty()
                 && !part.starts_with('-')
                 && !part.ends_with('-')
-                && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+                && part
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
         });
     (!legal).then_some(
         "a name has at most 253 lower-case letters, digits, '-' and '.', and begins and ends with a letter or digit",

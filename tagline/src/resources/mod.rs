@@ -21,12 +21,11 @@ mod watch;
 
 pub(crate) use duration::{LongSpan, Span, go_duration};
 pub(crate) use git_repository::{GitProvider, GitReference, GitRepositorySpec};
-pub(crate) use image_policy::{
-    DigestReflection, ImagePolicySpec,
-};
+pub(crate) use image_policy::{DigestReflection, ImagePolicySpec};
 pub(crate) use image_repository::{ImageRepositorySpec, RegistryProvider};
 pub(crate) use image_update_automation::{
-    CommitGrouping, ForgeProvider, ImageUpdateAutomationSpec, PullRequestSpec, SigningKeyType, UpdateStrategyName,
+    CommitGrouping, ForgeProvider, ImageUpdateAutomationSpec, PullRequestSpec, SigningKeyType,
+    UpdateStrategyName,
 };
 pub(crate) use load::{LoadOptions, Object, Refused, Resources, load};
 pub(crate) use metadata::{DEFAULT_NAMESPACE, Kind, LabelSelector, ObjectKey, ObjectName};

@@ -1,13 +1,15 @@
 //! References from object to object, and those that lead nowhere.
 
+use super::git_repository::GitRepositorySpec;
 use super::image_policy::ImagePolicySpec;
 use super::image_repository::ImageRepositorySpec;
 use super::image_update_automation::ImageUpdateAutomationSpec;
-use super::git_repository::GitRepositorySpec;
 use super::load::Resources;
-use super::metadata::{Kind, ObjectKey, ObjectName};
+use super::metadata::{DEFAULT_NAMESPACE, Kind, ObjectKey, ObjectName};
+use super::settings::SettingsSpec;
 use super::sync::SyncSpec;
 use crate::manifest::{Node, Place, Position, Problem, nearest};
+use std::borrow::Cow;
 
 /// One reference and where it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,7 +17,7 @@ pub(crate) struct Reference {
     /// What it names.
     pub(crate) target: ObjectKey,
     /// The field, for example `spec.secretRef.name`.
-    pub(crate) field: &'static str,
+    pub(crate) field: Cow<'static, str>,
     /// Where the field is.
     pub(crate) at: Position,
 }
@@ -39,7 +41,7 @@ impl Collector<'_> {
         };
         self.found.push(Reference {
             target: ObjectKey::new(kind, ObjectName::new(namespace, name)),
-            field,
+            field: field.into(),
             at: self.manifest.nearest_position(field),
         });
     }
@@ -47,13 +49,31 @@ impl Collector<'_> {
 
 impl Refers for ImageRepositorySpec {
     fn references(&self, namespace: &str, manifest: &Node) -> Vec<Reference> {
-        let mut all = Collector { manifest, found: Vec::new() };
+        let mut all = Collector {
+            manifest,
+            found: Vec::new(),
+        };
         let name = |reference: &Option<super::metadata::LocalReference>| {
             reference.as_ref().map(|reference| reference.name.clone())
         };
-        all.add(Kind::Secret, namespace, name(&self.secret_ref).as_deref(), "spec.secretRef.name");
-        all.add(Kind::Secret, namespace, name(&self.cert_secret_ref).as_deref(), "spec.certSecretRef.name");
-        all.add(Kind::Secret, namespace, name(&self.proxy_secret_ref).as_deref(), "spec.proxySecretRef.name");
+        all.add(
+            Kind::Secret,
+            namespace,
+            name(&self.secret_ref).as_deref(),
+            "spec.secretRef.name",
+        );
+        all.add(
+            Kind::Secret,
+            namespace,
+            name(&self.cert_secret_ref).as_deref(),
+            "spec.certSecretRef.name",
+        );
+        all.add(
+            Kind::Secret,
+            namespace,
+            name(&self.proxy_secret_ref).as_deref(),
+            "spec.proxySecretRef.name",
+        );
         all.add(
             Kind::ServiceAccount,
             namespace,
@@ -66,7 +86,10 @@ impl Refers for ImageRepositorySpec {
 
 impl Refers for ImagePolicySpec {
     fn references(&self, namespace: &str, manifest: &Node) -> Vec<Reference> {
-        let mut all = Collector { manifest, found: Vec::new() };
+        let mut all = Collector {
+            manifest,
+            found: Vec::new(),
+        };
         let reference = &self.image_repository_ref;
         all.add(
             Kind::ImageRepository,
@@ -80,7 +103,10 @@ impl Refers for ImagePolicySpec {
 
 impl Refers for ImageUpdateAutomationSpec {
     fn references(&self, namespace: &str, manifest: &Node) -> Vec<Reference> {
-        let mut all = Collector { manifest, found: Vec::new() };
+        let mut all = Collector {
+            manifest,
+            found: Vec::new(),
+        };
         all.add(
             Kind::GitRepository,
             self.source_ref.namespace.as_deref().unwrap_or(namespace),
@@ -95,7 +121,10 @@ impl Refers for ImageUpdateAutomationSpec {
                 key.map(|key| key.secret_ref.name.as_str()),
                 "spec.git.commit.signingKey.secretRef.name",
             );
-            let forge = git.pull_request.as_ref().and_then(|request| request.secret_ref.as_ref());
+            let forge = git
+                .pull_request
+                .as_ref()
+                .and_then(|request| request.secret_ref.as_ref());
             all.add(
                 Kind::Secret,
                 namespace,
@@ -109,19 +138,35 @@ impl Refers for ImageUpdateAutomationSpec {
 
 impl Refers for GitRepositorySpec {
     fn references(&self, namespace: &str, manifest: &Node) -> Vec<Reference> {
-        let mut all = Collector { manifest, found: Vec::new() };
+        let mut all = Collector {
+            manifest,
+            found: Vec::new(),
+        };
         let name = |reference: &Option<super::metadata::LocalReference>| {
             reference.as_ref().map(|reference| reference.name.clone())
         };
-        all.add(Kind::Secret, namespace, name(&self.secret_ref).as_deref(), "spec.secretRef.name");
-        all.add(Kind::Secret, namespace, name(&self.proxy_secret_ref).as_deref(), "spec.proxySecretRef.name");
+        all.add(
+            Kind::Secret,
+            namespace,
+            name(&self.secret_ref).as_deref(),
+            "spec.secretRef.name",
+        );
+        all.add(
+            Kind::Secret,
+            namespace,
+            name(&self.proxy_secret_ref).as_deref(),
+            "spec.proxySecretRef.name",
+        );
         all.found
     }
 }
 
 impl Refers for SyncSpec {
     fn references(&self, namespace: &str, manifest: &Node) -> Vec<Reference> {
-        let mut all = Collector { manifest, found: Vec::new() };
+        let mut all = Collector {
+            manifest,
+            found: Vec::new(),
+        };
         all.add(
             Kind::GitRepository,
             self.source_ref.namespace.as_deref().unwrap_or(namespace),
@@ -129,6 +174,33 @@ impl Refers for SyncSpec {
             "spec.sourceRef.name",
         );
         all.found
+    }
+}
+
+impl Refers for SettingsSpec {
+    fn references(&self, _namespace: &str, manifest: &Node) -> Vec<Reference> {
+        let mut found = Vec::new();
+        for (index, entry) in self.registries.iter().enumerate() {
+            for (reference, field) in [
+                (&entry.cert_secret_ref, "certSecretRef"),
+                (&entry.secret_ref, "secretRef"),
+                (&entry.proxy_secret_ref, "proxySecretRef"),
+            ] {
+                if let Some(reference) = reference {
+                    let path = format!("spec.registries.{index}.{field}.name");
+                    let namespace = reference.namespace.as_deref().unwrap_or(DEFAULT_NAMESPACE);
+                    found.push(Reference {
+                        target: ObjectKey::new(
+                            Kind::Secret,
+                            ObjectName::new(namespace, reference.name.as_str()),
+                        ),
+                        at: manifest.nearest_position(&path),
+                        field: path.into(),
+                    });
+                }
+            }
+        }
+        found
     }
 }
 
@@ -156,9 +228,16 @@ fn dangling_problem(
     let place = Place::new(std::sync::Arc::clone(&place.file), reference.at);
     let problem = Problem::error(place, format!("there is no {target}"))
         .of(from)
-        .field(reference.field);
-    if let Some(refused) = resources.refused.iter().find(|refused| refused.key == *target) {
-        return problem.help(format!("it is at {}, but cannot be used: see its own error", refused.place));
+        .field(reference.field.clone());
+    if let Some(refused) = resources
+        .refused
+        .iter()
+        .find(|refused| refused.key == *target)
+    {
+        return problem.help(format!(
+            "it is at {}, but cannot be used: see its own error",
+            refused.place
+        ));
     }
     let mut others: Vec<&ObjectName> = resources.names(target.kind).collect();
     others.sort();

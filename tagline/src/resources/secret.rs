@@ -18,12 +18,16 @@ pub(crate) struct SecretData {
 impl SecretData {
     /// A Secret of a type, with nothing in it yet.
     pub(crate) fn new(secret_type: impl Into<String>) -> Self {
-        Self { secret_type: secret_type.into(), values: BTreeMap::new() }
+        Self {
+            secret_type: secret_type.into(),
+            values: BTreeMap::new(),
+        }
     }
 
     /// Sets one value.
     pub(crate) fn insert(&mut self, key: impl Into<String>, value: Vec<u8>) {
-        self.values.insert(key.into(), SecretBox::new(value.into_boxed_slice()));
+        self.values
+            .insert(key.into(), SecretBox::new(value.into_boxed_slice()));
     }
 
     /// One value.

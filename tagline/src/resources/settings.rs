@@ -112,10 +112,14 @@ impl SettingsSpec {
         for (index, entry) in self.registries.iter().enumerate() {
             let field = |name: &str| format!("spec.registries.{index}.{name}");
             if entry.host.is_empty() {
-                faults.push((field("host"), "a host is required, for example ghcr.io or *.example.com".to_owned()));
+                faults.push((
+                    field("host"),
+                    "a host is required, for example ghcr.io or *.example.com".to_owned(),
+                ));
             }
             if let Some(endpoint) = &entry.endpoint {
-                let legal = url::Url::parse(endpoint).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
+                let legal = url::Url::parse(endpoint)
+                    .is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
                 if !legal {
                     let message = format!("{endpoint:?} is not an http or https address");
                     faults.push((field("endpoint"), message));
@@ -141,8 +145,14 @@ impl SettingsSpec {
         if self.concurrent == Some(0) {
             faults.push(("spec.concurrent".to_owned(), "must be 1 or more".to_owned()));
         }
-        if self.interval_jitter.is_some_and(|jitter| !(0.0..=1.0).contains(&jitter)) {
-            faults.push(("spec.intervalJitter".to_owned(), "must be between 0 and 1".to_owned()));
+        if self
+            .interval_jitter
+            .is_some_and(|jitter| !(0.0..=1.0).contains(&jitter))
+        {
+            faults.push((
+                "spec.intervalJitter".to_owned(),
+                "must be between 0 and 1".to_owned(),
+            ));
         }
         faults
     }

@@ -37,9 +37,14 @@ impl Source {
             return Ok(Self::Path(argument.into()));
         }
         let mut bytes = Vec::new();
-        std::io::stdin().lock().take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
+        std::io::stdin()
+            .lock()
+            .take(MAX_FILE_BYTES + 1)
+            .read_to_end(&mut bytes)?;
         if bytes.len() as u64 > MAX_FILE_BYTES {
-            return Err(std::io::Error::other("standard input is longer than 64 MiB"));
+            return Err(std::io::Error::other(
+                "standard input is longer than 64 MiB",
+            ));
         }
         Ok(Self::Stdin(bytes.into()))
     }
@@ -75,8 +80,11 @@ fn read_directory(
 ) {
     if depth > MAX_DEPTH {
         problems.push(
-            Problem::error(Place::file(path), "directories are nested more than 64 deep")
-                .help("name the directories with manifests one by one"),
+            Problem::error(
+                Place::file(path),
+                "directories are nested more than 64 deep",
+            )
+            .help("name the directories with manifests one by one"),
         );
         return;
     }
@@ -111,7 +119,9 @@ fn read_directory(
 
 /// Whether a file of a directory is read.
 pub(crate) fn is_manifest_name(name: &str) -> bool {
-    [".yaml", ".yml", ".json"].iter().any(|ending| name.ends_with(ending))
+    [".yaml", ".yml", ".json"]
+        .iter()
+        .any(|ending| name.ends_with(ending))
 }
 
 fn read_file(path: &Path, files: &mut Vec<ManifestFile>, problems: &mut Vec<Problem>) {
@@ -125,7 +135,10 @@ fn read_file(path: &Path, files: &mut Vec<ManifestFile>, problems: &mut Vec<Prob
             Problem::error(Place::file(path), "the file is longer than 64 MiB")
                 .help("manifests are small; is this the right file?"),
         ),
-        Ok(bytes) => files.push(ManifestFile { path: path.into(), bytes: bytes.into() }),
+        Ok(bytes) => files.push(ManifestFile {
+            path: path.into(),
+            bytes: bytes.into(),
+        }),
         Err(error) => problems.push(unreadable(path, &error)),
     }
 }

@@ -8,7 +8,7 @@ use super::image_update_automation::{ImageUpdateAutomationSpec, PushSpec};
 use super::settings::SettingsSpec;
 use super::sync::SyncSpec;
 use crate::manifest::{Fault, Node};
-use tagline_policy::{ImageName, Policy};
+use tagline_policy::{ExclusionSet, Exclusions, ImageName, Policy};
 
 /// Patterns that one repository may have, as in Flux.
 const MAX_EXCLUSIONS: usize = 25;
@@ -27,7 +27,11 @@ struct Findings<'a> {
 
 impl<'a> Findings<'a> {
     const fn new(manifest: &'a Node) -> Self {
-        Self { manifest, reason: None, faults: Vec::new() }
+        Self {
+            manifest,
+            reason: None,
+            faults: Vec::new(),
+        }
     }
 
     fn add(&mut self, reason: &'static str, field: &str, message: impl Into<String>, help: &str) {
@@ -56,22 +60,33 @@ impl Validate for ImageRepositorySpec {
                 "write registry and repository only, for example ghcr.io/org/app",
             );
         }
-        if self.service_account_name.as_ref().is_some_and(|name| name.len() > 253) {
-            found.add("Invalid", "spec.serviceAccountName", "longer than 253 characters", "");
+        if self
+            .service_account_name
+            .as_ref()
+            .is_some_and(|name| name.len() > 253)
+        {
+            found.add(
+                "Invalid",
+                "spec.serviceAccountName",
+                "longer than 253 characters",
+                "",
+            );
         }
         let exclusions = self.exclusion_list.as_deref().unwrap_or_default();
         if exclusions.len() > MAX_EXCLUSIONS {
             found.add(
                 "Invalid",
                 "spec.exclusionList",
-                format!("{} patterns; at most {MAX_EXCLUSIONS} are allowed", exclusions.len()),
+                format!(
+                    "{} patterns; at most {MAX_EXCLUSIONS} are allowed",
+                    exclusions.len()
+                ),
                 "join patterns with '|'",
             );
         }
-        for (index, pattern) in exclusions.iter().enumerate() {
-            if let Err(error) = Policy::check_exclusion(pattern) {
-                found.add("Invalid", &format!("spec.exclusionList.{index}"), error.to_string(), "");
-            }
+        let compiled = ExclusionSet::compile(&Exclusions::from_exclusion_list(exclusions));
+        if let Err(error) = compiled {
+            found.add("Invalid", &spec_field(&error), error.to_string(), "");
         }
         found.finish()
     }
@@ -122,7 +137,10 @@ impl Validate for ImagePolicySpec {
 
 /// The field of an `ImagePolicy` that a policy error is about.
 fn spec_field(error: &tagline_policy::InvalidPolicy) -> String {
-    format!("spec.{}", error.field().path().replace('[', ".").replace(']', ""))
+    format!(
+        "spec.{}",
+        error.field().path().replace('[', ".").replace(']', "")
+    )
 }
 
 impl Validate for ImageUpdateAutomationSpec {
@@ -130,7 +148,10 @@ impl Validate for ImageUpdateAutomationSpec {
         let mut found = Findings::new(manifest);
         for (selector, field) in [
             (&self.policy_selector, "spec.policySelector"),
-            (&self.policy_namespace_selector, "spec.policyNamespaceSelector"),
+            (
+                &self.policy_namespace_selector,
+                "spec.policyNamespaceSelector",
+            ),
         ] {
             if let Some(fault) = selector.as_ref().and_then(super::LabelSelector::fault) {
                 found.add(
@@ -151,12 +172,12 @@ impl Validate for ImageUpdateAutomationSpec {
             return found.finish();
         };
         if git.commit.author.email.is_empty() {
-            found.add("Invalid", "spec.git.commit.author.email", "an address is required", "");
-        }
-        if let Some(template) = &git.commit.message_template
-            && let Err(error) = tagline_updater::message::MessageTemplate::parse(template)
-        {
-            found.add("Invalid", "spec.git.commit.messageTemplate", error.to_string(), "");
+            found.add(
+                "Invalid",
+                "spec.git.commit.author.email",
+                "an address is required",
+                "",
+            );
         }
         if let Some(push) = &git.push {
             push_faults(push, &mut found);
@@ -210,7 +231,12 @@ impl Validate for SyncSpec {
     fn faults(&self, manifest: &Node) -> (&'static str, Vec<Fault>) {
         let mut found = Findings::new(manifest);
         if self.path.is_some() && self.paths.is_some() {
-            found.add("Invalid", "spec.paths", "path and paths cannot both be set", "put everything under paths");
+            found.add(
+                "Invalid",
+                "spec.paths",
+                "path and paths cannot both be set",
+                "put everything under paths",
+            );
         }
         found.finish()
     }

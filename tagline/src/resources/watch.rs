@@ -33,15 +33,20 @@ impl FileWatch {
     pub(crate) fn start(sources: &[Source]) -> Result<Self, CannotWatch> {
         let (report, changes) = mpsc::channel(1);
         let handler = move |event: notify::Result<notify::Event>| {
-            let relevant = event.map_or(true, |event| !matches!(event.kind, notify::EventKind::Access(_)));
+            let relevant = event.map_or(true, |event| {
+                !matches!(event.kind, notify::EventKind::Access(_))
+            });
             if relevant {
                 // A full channel means that a change is already waiting to be read.
                 let _ = report.try_send(());
             }
         };
-        let failed = |path: &Path, source| CannotWatch { path: path.to_owned(), source };
-        let mut watcher =
-            notify::recommended_watcher(handler).map_err(|error| failed(Path::new("files"), error))?;
+        let failed = |path: &Path, source| CannotWatch {
+            path: path.to_owned(),
+            source,
+        };
+        let mut watcher = notify::recommended_watcher(handler)
+            .map_err(|error| failed(Path::new("files"), error))?;
         for source in sources {
             let Source::Path(path) = source else {
                 continue;
@@ -50,12 +55,22 @@ impl FileWatch {
             let (watched, mode) = if path.is_dir() {
                 (path.as_path(), RecursiveMode::Recursive)
             } else {
-                let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-                (parent.unwrap_or(Path::new(".")), RecursiveMode::NonRecursive)
+                let parent = path
+                    .parent()
+                    .filter(|parent| !parent.as_os_str().is_empty());
+                (
+                    parent.unwrap_or(Path::new(".")),
+                    RecursiveMode::NonRecursive,
+                )
             };
-            watcher.watch(watched, mode).map_err(|error| failed(watched, error))?;
+            watcher
+                .watch(watched, mode)
+                .map_err(|error| failed(watched, error))?;
         }
-        Ok(Self { changes, _watcher: watcher })
+        Ok(Self {
+            changes,
+            _watcher: watcher,
+        })
     }
 
     /// Waits for the next change, and until the writing has ended.
@@ -65,7 +80,9 @@ impl FileWatch {
         }
         let deadline = tokio::time::Instant::now() + LONGEST_WAIT;
         while tokio::time::Instant::now() < deadline
-            && tokio::time::timeout(QUIET, self.changes.recv()).await.is_ok()
+            && tokio::time::timeout(QUIET, self.changes.recv())
+                .await
+                .is_ok()
         {}
     }
 }
