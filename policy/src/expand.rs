@@ -4,6 +4,7 @@
 //! is a dollar; a group that does not exist or did not match is empty; a `$` that begins none of
 //! these stays as it is. `$1x` is the group *named* `1x`, and `$01` is a name, not a number.
 
+use regex_syntax::hir::{Class, ClassUnicode, ClassUnicodeRange, HirKind};
 use std::sync::LazyLock;
 
 /// A compiled template.
@@ -15,7 +16,8 @@ pub(crate) struct Template {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Part {
     Text(String),
-    Group(usize),
+    /// A group, or the groups of one name, of which the first that matched counts.
+    Groups(Vec<usize>),
 }
 
 /// A `$` and what follows it.
@@ -27,8 +29,7 @@ enum Reference<'t> {
 impl Template {
     /// Compiles a template for a regular expression whose groups have these names, the whole match
     /// first. Every text is a template; references to groups that do not exist expand to nothing.
-    pub(crate) fn new<'n>(template: &str, groups: impl Iterator<Item = Option<&'n str>>) -> Self {
-        let names: Vec<Option<&str>> = groups.collect();
+    pub(crate) fn new(template: &str, names: &[Option<&str>]) -> Self {
         let mut parts = Vec::new();
         let mut text = String::new();
         let mut rest = template;
@@ -44,15 +45,20 @@ impl Template {
             match reference {
                 Reference::Dollar => text.push('$'),
                 Reference::Name(name) => {
-                    let group = match group_number(name) {
-                        Some(number) => (number < names.len()).then_some(number),
-                        None => names.iter().position(|n| *n == Some(name)),
+                    let groups: Vec<usize> = match group_number(name) {
+                        Some(number) => (number < names.len())
+                            .then_some(number)
+                            .into_iter()
+                            .collect(),
+                        None => (0..names.len())
+                            .filter(|group| names[*group] == Some(name))
+                            .collect(),
                     };
-                    if let Some(group) = group {
+                    if !groups.is_empty() {
                         if !text.is_empty() {
                             parts.push(Part::Text(std::mem::take(&mut text)));
                         }
-                        parts.push(Part::Group(group));
+                        parts.push(Part::Groups(groups));
                     }
                 }
             }
@@ -69,17 +75,28 @@ impl Template {
         for part in &self.parts {
             match part {
                 Part::Text(text) => out.push_str(text),
-                Part::Group(number) => out.push_str(group(*number).unwrap_or_default()),
+                Part::Groups(groups) => {
+                    out.push_str(groups.iter().find_map(|n| group(*n)).unwrap_or_default());
+                }
             }
         }
     }
 
     /// The only group of a template that is nothing but a reference: then nothing need be copied.
     pub(crate) fn as_group(&self) -> Option<usize> {
-        match self.parts[..] {
-            [Part::Group(number)] => Some(number),
+        match &self.parts[..] {
+            [Part::Groups(groups)] if groups.len() == 1 => groups.first().copied(),
             _ => None,
         }
+    }
+
+    /// The greatest group that it refers to; 0 is the whole match.
+    pub(crate) fn last_group(&self) -> usize {
+        let groups = self.parts.iter().map(|part| match part {
+            Part::Text(_) => 0,
+            Part::Groups(groups) => groups.iter().copied().max().unwrap_or(0),
+        });
+        groups.max().unwrap_or(0)
     }
 }
 
@@ -102,13 +119,20 @@ fn reference(text: &str) -> Option<(Reference<'_>, usize)> {
 
 /// Go's `unicode.IsLetter` or `unicode.IsDigit`: the categories L and Nd.
 fn is_go_letter_or_digit(c: char) -> bool {
-    static LETTER_OR_DIGIT: LazyLock<Option<regex::Regex>> =
-        LazyLock::new(|| regex::Regex::new(r"^[\p{L}\p{Nd}]$").ok());
-    c.is_ascii_alphanumeric()
-        || (!c.is_ascii()
-            && LETTER_OR_DIGIT
-                .as_ref()
-                .is_some_and(|re| re.is_match(c.encode_utf8(&mut [0; 4]))))
+    static LETTERS_AND_DIGITS: LazyLock<Option<ClassUnicode>> = LazyLock::new(|| {
+        let class = regex_syntax::parse(r"[\p{L}\p{Nd}]").ok()?;
+        match class.into_kind() {
+            HirKind::Class(Class::Unicode(class)) => Some(class),
+            _ => None,
+        }
+    });
+    if c.is_ascii() {
+        return c.is_ascii_alphanumeric();
+    }
+    LETTERS_AND_DIGITS.as_ref().is_some_and(|class| {
+        let in_range = |range: &ClassUnicodeRange| range.start() <= c && c <= range.end();
+        class.ranges().iter().any(in_range)
+    })
 }
 
 /// The number a name stands for: digits without a leading zero. Go stops counting at 10^8 and takes

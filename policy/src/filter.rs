@@ -2,9 +2,8 @@
 
 use crate::expand::Template;
 use crate::invalid_policy::{Field, InvalidPolicy};
-use crate::re2::{ALLOWED, Re2};
+use crate::re2::{ALLOWED, Groups, Re2};
 use crate::spec::FilterTags;
-use regex::CaptureLocations;
 
 /// A compiled filter.
 #[derive(Debug, Clone)]
@@ -28,7 +27,7 @@ pub(crate) enum Extracted {
 /// What one evaluation reuses from tag to tag, so that no tag costs an allocation.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
-    locations: Option<CaptureLocations>,
+    groups: Groups,
     pub(crate) text: String,
 }
 
@@ -64,12 +63,12 @@ impl Filter {
     }
 
     pub(crate) fn scratch(&self) -> Scratch {
+        let groups = match (&self.pattern, &self.extract) {
+            (Some(pattern), Some(template)) => pattern.groups(template.last_group()),
+            _ => Groups::default(),
+        };
         Scratch {
-            locations: self
-                .pattern
-                .as_ref()
-                .filter(|_| self.extract.is_some())
-                .map(Re2::locations),
+            groups,
             text: String::new(),
         }
     }
@@ -85,19 +84,20 @@ impl Filter {
         let Some(pattern) = &self.pattern else {
             return Some(whole);
         };
-        let (Some(template), Some(locations)) = (&self.extract, &mut scratch.locations) else {
+        let Some(template) = &self.extract else {
             return pattern.is_match(tag).then_some(whole);
         };
-        if !pattern.captures(locations, tag) {
+        let groups = &mut scratch.groups;
+        if !pattern.find(tag, groups) {
             return None;
         }
         if let Some(group) = template.as_group() {
-            let (start, end) = locations.get(group).unwrap_or((0, 0));
+            let (start, end) = groups.get(group).unwrap_or((0, 0));
             return Some(Extracted::Part(start, end));
         }
         scratch.text.clear();
         template.expand(&mut scratch.text, |group| {
-            locations
+            groups
                 .get(group)
                 .and_then(|(start, end)| tag.get(start..end))
         });
