@@ -39,10 +39,31 @@ pub(crate) struct Tally {
     pub(crate) downgrades: usize,
 }
 
+impl Tally {
+    /// Counts one tag less; `None` when there was none to forget.
+    pub(crate) fn forget(&mut self, verdict: Result<(), Refusal>) -> Option<()> {
+        let less = |count: &mut usize| -> Option<()> {
+            *count = count.checked_sub(1)?;
+            Some(())
+        };
+        less(&mut self.considered)?;
+        match verdict {
+            Err(Refusal::Excluded(_) | Refusal::Filtered | Refusal::Shape) => return Some(()),
+            Ok(()) => less(&mut self.matched)?,
+            Err(Refusal::Unparsable) => less(&mut self.unparsable)?,
+            Err(Refusal::TooYoung(_)) => less(&mut self.too_young)?,
+            Err(Refusal::Downgrade) => less(&mut self.downgrades)?,
+            Err(Refusal::Prerelease | Refusal::OutOfRange) => {}
+        }
+        less(&mut self.entered)
+    }
+}
+
 /// The outcome of a pass.
+#[derive(Default)]
 pub(crate) struct Outcome<'a> {
     pub(crate) tally: Tally,
-    pub(crate) best: Option<TagRef<'a>>,
+    pub(crate) best: Option<Candidate<'a>>,
     /// The first tag of the list that cannot be read, and what was to be read.
     pub(crate) first_bad: Option<(TagRef<'a>, String)>,
     pub(crate) recheck_at: Option<Timestamp>,
@@ -79,7 +100,7 @@ pub(crate) struct Judge<'p, R: Rank> {
 /// A key with the text it was read from.
 struct Compared<'a, K> {
     key: K,
-    tag: TagRef<'a>,
+    candidate: Candidate<'a>,
     extracted: Extracted,
     /// Holds the text where it is not a part of the tag.
     text: String,
@@ -87,7 +108,7 @@ struct Compared<'a, K> {
 
 impl<K> Compared<'_, K> {
     fn text(&self) -> &str {
-        text_of(self.tag, self.extracted, &self.text)
+        text_of(self.candidate.tag, self.extracted, &self.text)
     }
 }
 
@@ -136,7 +157,7 @@ impl<'p, R: Rank> Judge<'p, R> {
         let key = self.rank.place(text)?;
         Some(Compared {
             key,
-            tag,
+            candidate: Candidate::new(tag),
             extracted,
             text: std::mem::take(&mut self.scratch.text),
         })
@@ -208,7 +229,7 @@ impl<'p, R: Rank> Judge<'p, R> {
     }
 
     /// Who wins between equals.
-    fn ties(&self) -> Ties {
+    pub(crate) fn ties(&self) -> Ties {
         match &self.policy.filter {
             // Tags that `extract` makes equal are one entry of Flux's map: the last one written stays.
             Some(filter) if filter.extracts() => Ties::Last,
@@ -216,21 +237,32 @@ impl<'p, R: Rank> Judge<'p, R> {
         }
     }
 
-    /// Looks at all candidates.
+    /// Looks at candidates. `outcome` is what came of earlier ones, whose winner is judged again.
+    ///
+    /// `None` when that winner could not be chosen now: then all must be looked at.
     pub(crate) fn run<'a>(
         &mut self,
         candidates: impl Iterator<Item = Candidate<'a>>,
         order: ListOrder,
-    ) -> Outcome<'a> {
-        let mut outcome = Outcome {
-            tally: Tally::default(),
-            best: None,
-            first_bad: None,
-            recheck_at: None,
-            unordered: false,
-        };
+        mut outcome: Outcome<'a>,
+    ) -> Option<Outcome<'a>> {
         let ties = self.ties();
-        let mut best: Option<Compared<'a, R::Key>> = None;
+        let mut best: Option<Compared<'a, R::Key>> = match outcome.best {
+            None => None,
+            Some(candidate) => {
+                let (key, extracted) = self.judge(&candidate).ok()?;
+                Some(Compared {
+                    key,
+                    candidate,
+                    extracted,
+                    text: if extracted == Extracted::Scratch {
+                        std::mem::take(&mut self.scratch.text)
+                    } else {
+                        String::new()
+                    },
+                })
+            }
+        };
         for candidate in candidates {
             outcome.tally.considered += 1;
             let (key, extracted) = match self.judge(&candidate) {
@@ -250,7 +282,9 @@ impl<'p, R: Rank> Judge<'p, R> {
                     match self.rank.compare((&key, text), (&best.key, best.text())) {
                         Ordering::Greater => true,
                         Ordering::Less => false,
-                        Ordering::Equal => comes_first(order, ties, candidate.tag, best.tag),
+                        Ordering::Equal => {
+                            comes_first(order, ties, candidate.tag, best.candidate.tag)
+                        }
                     }
                 }
             };
@@ -262,14 +296,14 @@ impl<'p, R: Rank> Judge<'p, R> {
                 }
                 best = Some(Compared {
                     key,
-                    tag: candidate.tag,
+                    candidate,
                     extracted,
                     text,
                 });
             }
         }
-        outcome.best = best.map(|b| b.tag);
-        outcome
+        outcome.best = best.map(|b| b.candidate);
+        Some(outcome)
     }
 
     fn note<'a>(
@@ -331,22 +365,22 @@ impl Policy {
     {
         with_rank!(self, rank => {
             let outcome = outcome(&mut Judge::new(self, rank, context), candidates.into_iter(), context);
-            self.selection(outcome, context)
+            self.selection(&outcome, context)
         })
     }
 
-    pub(crate) fn selection(&self, outcome: Outcome<'_>, context: &Context) -> Selection {
+    pub(crate) fn selection(&self, outcome: &Outcome<'_>, context: &Context) -> Selection {
         let tally = &outcome.tally;
         Selection {
             considered: tally.considered,
             matched: tally.matched,
             recheck_at: outcome.recheck_at,
-            result: match (outcome.first_bad, outcome.best) {
+            result: match (&outcome.first_bad, outcome.best) {
                 (Some((tag, value)), _) => Err(NoChoice::NotANumber {
-                    value,
-                    tag: tag.to_owned(),
+                    value: value.clone(),
+                    tag: TagRef::to_owned(*tag),
                 }),
-                (None, Some(tag)) => Ok(tag.to_owned()),
+                (None, Some(best)) => Ok(best.tag.to_owned()),
                 (None, None) => Err(self.no_choice(tally, context)),
             },
         }
@@ -385,11 +419,17 @@ pub(crate) fn outcome<'a, R: Rank>(
     candidates: impl Iterator<Item = Candidate<'a>> + Clone,
     context: &Context,
 ) -> Outcome<'a> {
-    let outcome = judge.run(candidates.clone(), context.order);
+    let outcome = judge
+        .run(candidates.clone(), context.order, Outcome::default())
+        .unwrap_or_default();
     if !outcome.unordered || context.order == ListOrder::AsGiven {
         return outcome;
     }
     let mut sorted: Vec<_> = candidates.collect();
     sorted.sort_unstable_by_key(|candidate| std::cmp::Reverse(candidate.tag));
-    judge.run(sorted.into_iter(), ListOrder::AsGiven)
+    let mut outcome = judge
+        .run(sorted.into_iter(), ListOrder::AsGiven, Outcome::default())
+        .unwrap_or_default();
+    outcome.unordered = true;
+    outcome
 }

@@ -72,7 +72,7 @@ impl ExclusionSet {
             return Some(Reason::Artifact);
         }
         let by_pattern = |exclusion: &Exclusion| match exclusion {
-            Exclusion::Signature => tag.ends_with(".sig"),
+            Exclusion::Signature => tag.as_bytes().ends_with(b".sig"),
             Exclusion::Regex(regex) => regex.is_match(tag),
         };
         if let Some(index) = self.patterns.iter().position(by_pattern) {

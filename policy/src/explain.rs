@@ -95,7 +95,7 @@ impl Policy {
         with_rank!(self, rank => {
             let mut judge = Judge::new(self, rank, context);
             let outcome = outcome(&mut judge, candidates.clone(), context);
-            let selection = self.selection(outcome, context);
+            let selection = self.selection(&outcome, context);
             let verdicts = candidates
                 .map(|candidate| self.verdict(&mut judge, &candidate, &selection))
                 .collect();

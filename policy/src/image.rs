@@ -222,18 +222,18 @@ impl ImageName {
                 registry: registry.unwrap_or_default().to_owned(),
             }
         })?;
-        let of_image = |_| InvalidImageName::Repository {
+        let illegal = || InvalidImageName::Repository {
             image: image.to_owned(),
         };
         let repository = if registry.is_docker_hub() && !repository.contains('/') {
             if repository.is_empty() {
-                return Err(of_image(()));
+                return Err(illegal());
             }
             RepositoryName::new(&format!("library/{repository}"))
         } else {
             RepositoryName::new(repository)
         }
-        .map_err(|_| of_image(()))?;
+        .map_err(|_| illegal())?;
         Ok(Self::new(registry, repository))
     }
 

@@ -10,33 +10,34 @@ use std::cmp::Ordering;
 #[must_use]
 pub fn compare_natural(a: &str, b: &str) -> Ordering {
     let (left, right) = (a.as_bytes(), b.as_bytes());
-    let (mut i, mut j) = (0, 0);
-    while let (Some(x), Some(y)) = (left.get(i), right.get(j)) {
+    let (mut at, mut other) = (0, 0);
+    while let (Some(x), Some(y)) = (left.get(at), right.get(other)) {
         if x.is_ascii_digit() && y.is_ascii_digit() {
-            let (m, n) = (number(left, &mut i), number(right, &mut j));
-            let order = m.len().cmp(&n.len()).then_with(|| m.cmp(n));
+            let number = digits(left, &mut at);
+            let other_number = digits(right, &mut other);
+            let order = (number.len(), number).cmp(&(other_number.len(), other_number));
             if order.is_ne() {
                 return order;
             }
         } else if x == y {
-            i += 1;
-            j += 1;
+            at += 1;
+            other += 1;
         } else {
             return x.cmp(y);
         }
     }
-    (left.len() - i)
-        .cmp(&(right.len() - j))
+    (left.len() - at)
+        .cmp(&(right.len() - other))
         .then_with(|| a.cmp(b))
 }
 
 /// The digits at `at` without leading zeros; moves `at` behind them.
-fn number<'a>(bytes: &'a [u8], at: &mut usize) -> &'a [u8] {
+fn digits<'a>(bytes: &'a [u8], at: &mut usize) -> &'a [u8] {
     let start = *at;
     while bytes.get(*at).is_some_and(u8::is_ascii_digit) {
         *at += 1;
     }
-    let digits = &bytes[start..*at];
-    let zeros = digits.iter().take_while(|b| **b == b'0').count();
-    &digits[zeros..]
+    let run = &bytes[start..*at];
+    let zeros = run.iter().take_while(|b| **b == b'0').count();
+    &run[zeros..]
 }

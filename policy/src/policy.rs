@@ -10,7 +10,8 @@ use crate::rank::{
 };
 use crate::re2::{ALLOWED, Re2};
 use crate::sortable;
-use crate::spec::{Choice, FilterTags, Guards, PolicySpec};
+use crate::spec::{Choice, Guards, PolicySpec};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// A policy, checked and compiled: cheap to ask again and again.
 #[derive(Debug, Clone)]
@@ -20,6 +21,8 @@ pub struct Policy {
     pub(crate) exclusions: ExclusionSet,
     pub(crate) guards: Guards,
     pub(crate) spec: PolicySpec,
+    /// Tells whether an evaluation was made by this policy.
+    pub(crate) fingerprint: u64,
 }
 
 /// How tags are compared.
@@ -60,7 +63,10 @@ impl Policy {
             }
             (None, None) => None,
         };
+        let mut hasher = DefaultHasher::new();
+        spec.hash(&mut hasher);
         Ok(Self {
+            fingerprint: hasher.finish(),
             rule,
             filter,
             exclusions: ExclusionSet::compile(&spec.exclusions)?,
@@ -153,14 +159,4 @@ fn v1_rule(pattern: &str) -> Result<Rule, InvalidPolicy> {
         matches: V1Match::Glob(Glob::new(glob)),
         wants_latest: glob == "latest",
     }))
-}
-
-/// A filter of the user's in front of a preset's.
-impl PolicySpec {
-    /// The same policy with another filter.
-    #[must_use]
-    pub fn with_filter_tags(mut self, filter: Option<FilterTags>) -> Self {
-        self.filter = filter;
-        self
-    }
 }

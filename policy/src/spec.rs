@@ -6,7 +6,7 @@ use std::fmt;
 use std::str::FromStr;
 
 /// A whole policy as written, before it is compiled by [`Policy::compile`](crate::Policy::compile).
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct PolicySpec {
     /// How tags are compared.
     pub choice: Choice,
@@ -19,7 +19,7 @@ pub struct PolicySpec {
 }
 
 /// How tags are compared, and which of them can be at all.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Choice {
     /// The greatest version in a range (Flux `policy.semver`).
     Semver {
@@ -69,7 +69,7 @@ pub enum Choice {
 }
 
 /// Which end of the order wins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Order {
     /// The greatest wins: Flux's `asc`, and its default.
     #[default]
@@ -79,7 +79,7 @@ pub enum Order {
 }
 
 /// What happens when the numerical policy meets a tag that is no number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Unparsable {
     /// The policy chooses nothing and says which tag it was, as Flux does.
     #[default]
@@ -89,7 +89,7 @@ pub enum Unparsable {
 }
 
 /// Presets for tags made to be sorted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Sortable {
     /// `main-<sha>-<timestamp>`, also without the commit: the greatest timestamp.
     Timestamp,
@@ -100,7 +100,7 @@ pub enum Sortable {
 }
 
 /// Flux's `filterTags`.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct FilterTags {
     /// A Go (RE2) regular expression, not anchored.
     pub pattern: String,
@@ -109,7 +109,7 @@ pub struct FilterTags {
 }
 
 /// Tags that never count.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Exclusions {
     /// Go (RE2) regular expressions, not anchored; a tag that matches any is left out.
     pub patterns: Vec<String>,
@@ -123,7 +123,7 @@ pub struct Exclusions {
 }
 
 /// What holds a choice back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Guards {
     /// A tag counts only this long after it was first seen. A tag whose first sight is not known does
     /// not count.

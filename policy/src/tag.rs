@@ -51,7 +51,7 @@ impl Tag {
     /// # Errors
     /// [`InvalidTag`] when the text does not match `[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}`.
     pub fn new(text: impl AsRef<str>) -> Result<Self, InvalidTag> {
-        TagRef::new(text.as_ref()).map(|tag| tag.to_owned())
+        TagRef::new(text.as_ref()).map(TagRef::to_owned)
     }
 
     /// The tag's text.

@@ -299,9 +299,3 @@ fn is_wildcard(text: &str) -> bool {
 fn go_quote(text: &str) -> String {
     format!("{text:?}")
 }
-
-/// For the tests of the rewriting alone.
-#[cfg(test)]
-pub(super) fn rewritten(text: &str) -> String {
-    rewrite_hyphens(text).text
-}

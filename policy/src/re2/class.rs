@@ -71,7 +71,7 @@ impl AsciiSet {
 
     /// The pattern that matches one character of the set.
     pub(super) fn to_hir(self) -> Hir {
-        if self.0.count_ones() == 1 {
+        if self.0.is_power_of_two() {
             let byte = u8::try_from(self.0.trailing_zeros()).unwrap_or_default();
             return Hir::literal([byte]);
         }

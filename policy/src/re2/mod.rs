@@ -14,8 +14,6 @@ use crate::expand::Template;
 use error::Code;
 pub(crate) use error::Re2Error;
 use regex_automata::Input;
-#[cfg(test)]
-use regex_automata::Match;
 use regex_automata::meta::Regex;
 use regex_automata::util::primitives::NonMaxUsize;
 
@@ -91,11 +89,5 @@ impl Re2 {
         self.regex
             .search_slots(&Input::new(text), &mut groups.slots)
             .is_some()
-    }
-
-    /// The leftmost match.
-    #[cfg(test)]
-    pub(crate) fn first(&self, text: &str) -> Option<Match> {
-        self.regex.find(text)
     }
 }

@@ -22,6 +22,10 @@ pub(super) struct Parsed {
 }
 
 #[derive(Clone, Copy, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "the syntax has four flags that do not depend on each other"
+)]
 struct Flags {
     fold_case: bool,
     multi_line: bool,
@@ -241,9 +245,8 @@ impl<'p> Parser<'p> {
         if let Some(last) = last_repeat {
             return Err(self.error(Code::InvalidRepeatOp, last));
         }
-        let node = match self.stack.pop() {
-            Some(Entry::Node(node)) => node,
-            _ => return Err(self.error(Code::MissingRepeatArgument, start)),
+        let Some(Entry::Node(node)) = self.stack.pop() else {
+            return Err(self.error(Code::MissingRepeatArgument, start));
         };
         let copies = match (counted, max.unwrap_or(min)) {
             (false, _) => node.copies,
