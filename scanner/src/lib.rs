@@ -1,6 +1,7 @@
 //! Registries in, tag sets out.
 
 mod credentials;
+mod discovery;
 mod error;
 mod manifest;
 mod proxy;
@@ -18,6 +19,10 @@ mod varint;
 
 pub use credentials::{
     Credential, CredentialError, CredentialIdentity, CredentialSource, ProvideCredentials,
+};
+pub use discovery::{
+    Discovered, DiscoveryError, FoundImage, ImageFilter, ImageText, InvalidImageText, Place,
+    images_in_manifests, images_in_text,
 };
 pub use error::{Operation, Problem, ScanError, Unreachable};
 pub use manifest::{ImageDetails, Manifest, Platform};

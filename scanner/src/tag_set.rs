@@ -25,7 +25,7 @@ use packed::{Entry, Reader};
 const BLOCK: usize = 16;
 
 /// Tags with their first-seen times, in descending byte order, without duplicates.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct TagSet {
     /// The front-coded entries; see [`packed`].
     entries: Box<[u8]>,
@@ -34,17 +34,6 @@ pub struct TagSet {
     len: usize,
     /// Seconds since 1970 from which the entries' times count.
     base: i64,
-}
-
-impl Default for TagSet {
-    fn default() -> Self {
-        Self {
-            entries: Box::default(),
-            blocks: Box::default(),
-            len: 0,
-            base: 0,
-        }
-    }
 }
 
 impl TagSet {

@@ -9,7 +9,7 @@ use super::{Outcome, ScheduleOptions};
 #[derive(Debug, Default)]
 pub(super) struct Hosts {
     names: Names,
-    hosts: Vec<Host>,
+    list: Vec<Host>,
     /// Hosts that have something ready and a free place, each once.
     round: VecDeque<HostIndex>,
 }
@@ -30,8 +30,8 @@ impl Hosts {
 
     pub(super) fn find_or_add(&mut self, name: &str) -> HostIndex {
         let host = self.names.find_or_add(name);
-        if self.hosts.len() < self.names.len() {
-            self.hosts.push(Host::default());
+        if self.list.len() < self.names.len() {
+            self.list.push(Host::default());
         }
         host
     }
@@ -51,7 +51,7 @@ impl Hosts {
         namespace: NamespaceIndex,
         target: Index,
     ) {
-        if let Some(found) = self.hosts.get_mut(host as usize) {
+        if let Some(found) = self.list.get_mut(host as usize) {
             found.lanes.push(lane, namespace, target);
             enter_round(&mut self.round, found, host);
         }
@@ -64,7 +64,7 @@ impl Hosts {
         is_ready: impl Fn(HostIndex, Index) -> bool,
     ) -> Option<(Index, Lane)> {
         while let Some(index) = self.round.pop_front() {
-            let Some(host) = self.hosts.get_mut(index as usize) else {
+            let Some(host) = self.list.get_mut(index as usize) else {
                 continue;
             };
             host.in_round = false;
@@ -85,7 +85,7 @@ impl Hosts {
 
     /// Frees a place.
     pub(super) fn release(&mut self, index: HostIndex, outcome: Outcome) {
-        let Some(host) = self.hosts.get_mut(index as usize) else {
+        let Some(host) = self.list.get_mut(index as usize) else {
             return;
         };
         host.running = host.running.saturating_sub(1);

@@ -49,7 +49,7 @@ pub(super) struct Target {
 
 #[derive(Debug, Default)]
 pub(super) struct Targets {
-    targets: Vec<Target>,
+    records: Vec<Target>,
     /// What follows the registry in the targets' keys.
     names: String,
     /// Bytes of `names` that belong to no target any more.
@@ -62,7 +62,7 @@ pub(super) struct Targets {
 /// What is the same for every target on a host, or in a namespace.
 #[derive(Debug, Default)]
 pub(super) struct Names {
-    names: Vec<Box<str>>,
+    list: Vec<Box<str>>,
     index: HashTable<u32>,
     hasher: RandomState,
 }
@@ -73,11 +73,11 @@ impl Targets {
     }
 
     pub(super) fn get(&self, index: Index) -> Option<&Target> {
-        self.targets.get(index as usize)
+        self.records.get(index as usize)
     }
 
     pub(super) fn get_mut(&mut self, index: Index) -> Option<&mut Target> {
-        self.targets.get_mut(index as usize)
+        self.records.get_mut(index as usize)
     }
 
     pub(super) fn find(&self, host: HostIndex, name: &str) -> Option<Index> {
@@ -110,20 +110,17 @@ impl Targets {
             state: State::Waiting,
         };
         self.names.push_str(name);
-        let index = match self.vacant.pop() {
-            Some(index) => {
-                *self.targets.get_mut(index as usize)? = target;
-                index
-            }
-            None => {
-                self.targets.push(target);
-                u32::try_from(self.targets.len() - 1).ok()?
-            }
+        let index = if let Some(index) = self.vacant.pop() {
+            *self.records.get_mut(index as usize)? = target;
+            index
+        } else {
+            self.records.push(target);
+            u32::try_from(self.records.len() - 1).ok()?
         };
         let hash = self.hasher.hash_one((host, name));
-        let (targets, names, hasher) = (&self.targets, &self.names, &self.hasher);
+        let (records, names, hasher) = (&self.records, &self.names, &self.hasher);
         self.index.insert_unique(hash, index, |&index| {
-            targets
+            records
                 .get(index as usize)
                 .map_or(0, |t| hasher.hash_one((t.host, name_in(names, t))))
         });
@@ -132,7 +129,7 @@ impl Targets {
 
     /// Takes the name from the index; the place stays until [`Targets::vacate`].
     pub(super) fn unlist(&mut self, index: Index) {
-        let Some(target) = self.targets.get(index as usize) else {
+        let Some(target) = self.records.get(index as usize) else {
             return;
         };
         let hash = self
@@ -144,7 +141,7 @@ impl Targets {
     }
 
     pub(super) fn vacate(&mut self, index: Index) {
-        if let Some(target) = self.targets.get_mut(index as usize)
+        if let Some(target) = self.records.get_mut(index as usize)
             && target.state != State::Vacant
         {
             target.state = State::Vacant;
@@ -172,7 +169,7 @@ impl Targets {
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (Index, &Target)> {
-        (0..).zip(&self.targets)
+        (0..).zip(&self.records)
     }
 
     fn is(&self, index: Index, host: HostIndex, name: &str) -> bool {
@@ -182,7 +179,7 @@ impl Targets {
 
     fn pack_names(&mut self) {
         let mut names = String::with_capacity(self.names.len() - self.unused);
-        for target in &mut self.targets {
+        for target in &mut self.records {
             if target.state == State::Vacant {
                 continue;
             }
@@ -206,9 +203,9 @@ impl Names {
         if let Some(index) = self.find(name) {
             return index;
         }
-        let index = u32::try_from(self.names.len()).unwrap_or(u32::MAX);
-        self.names.push(name.into());
-        let (names, hasher) = (&self.names, &self.hasher);
+        let index = u32::try_from(self.list.len()).unwrap_or(u32::MAX);
+        self.list.push(name.into());
+        let (names, hasher) = (&self.list, &self.hasher);
         self.index
             .insert_unique(hasher.hash_one(name), index, |&index| {
                 hasher.hash_one(names.get(index as usize).map_or("", |name| &**name))
@@ -217,11 +214,11 @@ impl Names {
     }
 
     pub(super) fn get(&self, index: u32) -> &str {
-        self.names.get(index as usize).map_or("", |name| &**name)
+        self.list.get(index as usize).map_or("", |name| &**name)
     }
 
     pub(super) const fn len(&self) -> usize {
-        self.names.len()
+        self.list.len()
     }
 }
 

@@ -91,10 +91,10 @@ impl StoreError {
         }
     }
 
-    pub(super) fn damaged(what: impl Into<String>, problem: impl ToString) -> Self {
+    pub(super) fn damaged(what: impl Into<String>, problem: String) -> Self {
         Self::Damaged {
             what: what.into(),
-            problem: problem.to_string(),
+            problem,
         }
     }
 }

@@ -1,3 +1,9 @@
 //! Integration tests of the scanner: one binary, one module per subject.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "clippy sees only functions marked as tests as tests, not what they share"
+)]
 
+mod discovery;
 mod store;
