@@ -1,0 +1,8 @@
+//! `tagline run` from a real registry to a real git remote.
+
+mod bad_input;
+mod fleet;
+mod interrupted;
+mod once;
+mod overtaken;
+mod service;
