@@ -103,6 +103,19 @@ impl Policy {
         })
     }
 
+    /// What the policy compares of a tag: the tag itself, or what `filterTags.extract` makes of it;
+    /// `None` for a tag that the filter or an exclusion leaves out.
+    #[must_use]
+    pub fn compared_text(&self, tag: TagRef<'_>) -> Option<String> {
+        if self.exclusions.reason(tag.as_str()).is_some() {
+            return None;
+        }
+        match &self.filter {
+            None => Some(tag.as_str().to_owned()),
+            Some(filter) => filter.text(tag.as_str()),
+        }
+    }
+
     fn verdict<R: Rank>(
         &self,
         judge: &mut Judge<'_, R>,

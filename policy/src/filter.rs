@@ -103,4 +103,13 @@ impl Filter {
         });
         Some(Extracted::Scratch)
     }
+
+    /// What is compared of a tag, as a text of its own.
+    pub(crate) fn text(&self, tag: &str) -> Option<String> {
+        let mut scratch = self.scratch();
+        match self.apply(tag, &mut scratch)? {
+            Extracted::Part(start, end) => tag.get(start..end).map(str::to_owned),
+            Extracted::Scratch => Some(scratch.text),
+        }
+    }
 }

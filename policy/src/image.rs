@@ -5,7 +5,7 @@
 //! and one-part Docker Hub names get `library/`. The canonical form is Flux's
 //! (`index.docker.io/library/alpine`).
 
-use crate::{Digest, Tag};
+use crate::{Digest, InvalidDigest, InvalidTag, Tag};
 use std::fmt;
 
 /// The name go-containerregistry, and so Flux, gives Docker Hub.
@@ -46,6 +46,22 @@ pub enum InvalidImageName {
         /// The name as given.
         image: String,
     },
+    /// A tag that is not legal, behind an image that may have one.
+    #[error("could not parse reference: {image:?}: {source}")]
+    IllegalTag {
+        /// The image as given.
+        image: String,
+        /// What is wrong with the tag.
+        source: InvalidTag,
+    },
+    /// A digest that is not legal, behind an image that may have one.
+    #[error("could not parse reference: {image:?}: {source}")]
+    IllegalDigest {
+        /// The image as given.
+        image: String,
+        /// What is wrong with the digest.
+        source: InvalidDigest,
+    },
 }
 
 /// A registry's host, with its port where one was given; lower case.
@@ -74,6 +90,95 @@ pub struct ImageReference {
     pub tag: Tag,
     /// The manifest's digest, where the policy reflects digests.
     pub digest: Option<Digest>,
+}
+
+/// An image as a workload or an annotation names it: a name, maybe a tag, maybe a digest.
+///
+/// Displays as it was written.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Image {
+    spelling: Box<str>,
+    name: ImageName,
+    tag: Option<Tag>,
+    digest: Option<Digest>,
+}
+
+impl Image {
+    /// Reads `name[:tag][@digest]`.
+    ///
+    /// # Errors
+    /// [`InvalidImageName`] for the name as in [`ImageName::parse`], and for a tag or a digest that is
+    /// not legal.
+    pub fn parse(text: &str) -> Result<Self, InvalidImageName> {
+        let (rest, digest) = match text.split_once('@') {
+            Some((rest, digest)) => (rest, Some(digest)),
+            None => (text, None),
+        };
+        let path = rest.rfind('/').map_or(0, |at| at + 1);
+        let (spelling, tag) = match rest[path..].split_once(':') {
+            Some((last, tag)) => (&rest[..path + last.len()], Some(tag)),
+            None => (rest, None),
+        };
+        let name = ImageName::parse(spelling)?;
+        let tag = tag.map(Tag::new).transpose();
+        let digest = digest.map(Digest::new).transpose();
+        Ok(Self {
+            spelling: spelling.into(),
+            name,
+            tag: tag.map_err(|source| InvalidImageName::IllegalTag {
+                image: text.to_owned(),
+                source,
+            })?,
+            digest: digest.map_err(|source| InvalidImageName::IllegalDigest {
+                image: text.to_owned(),
+                source,
+            })?,
+        })
+    }
+
+    /// The name as it was written, without tag and digest.
+    #[must_use]
+    pub fn spelling(&self) -> &str {
+        &self.spelling
+    }
+
+    /// The name.
+    #[must_use]
+    pub const fn name(&self) -> &ImageName {
+        &self.name
+    }
+
+    /// The tag, where there is one.
+    #[must_use]
+    pub const fn tag(&self) -> Option<&Tag> {
+        self.tag.as_ref()
+    }
+
+    /// The digest, where there is one.
+    #[must_use]
+    pub const fn digest(&self) -> Option<&Digest> {
+        self.digest.as_ref()
+    }
+}
+
+impl fmt::Display for Image {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.spelling)?;
+        if let Some(tag) = &self.tag {
+            write!(f, ":{tag}")?;
+        }
+        if let Some(digest) = &self.digest {
+            write!(f, "@{digest}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::str::FromStr for Image {
+    type Err = InvalidImageName;
+    fn from_str(text: &str) -> Result<Self, InvalidImageName> {
+        Self::parse(text)
+    }
 }
 
 impl Registry {

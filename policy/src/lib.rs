@@ -34,7 +34,7 @@ pub use digest::{Digest, InvalidDigest};
 pub use exclusion::{ExclusionSet, is_artifact_tag};
 pub use explain::{Explanation, TagVerdict, Verdict};
 pub use glob::{Glob, GlobSet};
-pub use image::{ImageName, ImageReference, InvalidImageName, Registry, RepositoryName};
+pub use image::{Image, ImageName, ImageReference, InvalidImageName, Registry, RepositoryName};
 pub use invalid_policy::{Field, InvalidPolicy};
 pub use natural::compare_natural;
 pub use number::parse_number;

@@ -6,6 +6,8 @@
 
 mod comparator;
 mod parse;
+#[cfg(test)]
+mod tests;
 
 use crate::{InvalidPolicy, Version};
 pub(crate) use comparator::Comparator;

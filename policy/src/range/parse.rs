@@ -4,13 +4,14 @@ use super::comparator::{Comparator, Operator, Precision};
 use super::{Group, MAX_RANGE_GROUPS, MAX_RANGE_LENGTH, Range};
 use crate::invalid_policy::{Field, InvalidPolicy};
 use crate::version::Version;
+use std::fmt::Write as _;
 use std::ops;
 
 const ALLOWED: &str = "comparators such as >=1.2.3, ~1.2, ^1, 1.x or *, all of which must hold when divided by a space or a comma, any of which when divided by ||; 1.0 - 2.0 means >=1.0 <=2.0; operators = != > < >= <= ~ ^";
 
 /// A rewritten text, and for each byte of it the place in the user's text it stems from.
-struct Rewritten {
-    text: String,
+pub(super) struct Rewritten {
+    pub(super) text: String,
     origin: Vec<usize>,
 }
 
@@ -85,7 +86,7 @@ impl Rewritten {
 }
 
 /// `1.0 - 2.0` becomes `>= 1.0, <= 2.0 `, before the text is split at `||`, as in Masterminds.
-fn rewrite_hyphens(text: &str) -> Rewritten {
+pub(super) fn rewrite_hyphens(text: &str) -> Rewritten {
     let mut rewritten = Rewritten {
         text: text.to_owned(),
         origin: (0..text.len()).collect(),
@@ -295,7 +296,28 @@ fn is_wildcard(text: &str) -> bool {
     matches!(text, "x" | "X" | "*")
 }
 
-/// Go's `%q` for what can stand in a range.
+/// Go's `%q`.
 fn go_quote(text: &str) -> String {
-    format!("{text:?}")
+    let mut quoted = String::from('"');
+    for c in text.chars() {
+        match c {
+            '"' => quoted.push_str("\\\""),
+            '\\' => quoted.push_str("\\\\"),
+            '\x07' => quoted.push_str("\\a"),
+            '\x08' => quoted.push_str("\\b"),
+            '\x0c' => quoted.push_str("\\f"),
+            '\n' => quoted.push_str("\\n"),
+            '\r' => quoted.push_str("\\r"),
+            '\t' => quoted.push_str("\\t"),
+            '\x0b' => quoted.push_str("\\v"),
+            c if c.is_ascii_control() => {
+                let _ = write!(quoted, "\\x{:02x}", u32::from(c));
+            }
+            '\'' => quoted.push(c),
+            // What Rust shows as it is, Go prints, too.
+            c => quoted.extend(c.escape_debug()),
+        }
+    }
+    quoted.push('"');
+    quoted
 }

@@ -1,6 +1,14 @@
 //! Integration tests of the policy engine.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
+mod cases;
+mod numbers;
+mod regular_expressions;
 mod smoke;
 mod suggestions;
+mod support;
 mod together;

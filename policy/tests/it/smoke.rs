@@ -1,13 +1,7 @@
 //! The shortest way through the public interface.
 
-use jiff::Timestamp;
-use tagline_policy::{Candidate, Context, Policy, PolicySpec, TagRef, Verdict};
-
-fn candidates<'a>(tags: &'a [&'a str]) -> Vec<Candidate<'a>> {
-    tags.iter()
-        .map(|tag| Candidate::new(TagRef::new(tag).unwrap()))
-        .collect()
-}
+use super::support::{at, candidates, outcome, select};
+use tagline_policy::{Choice, Context, Policy, PolicySpec, Verdict};
 
 #[test]
 fn chooses_and_explains() {
@@ -20,9 +14,9 @@ fn chooses_and_explains() {
         "latest",
         "1.2.0.sig",
     ]);
-    let context = Context::at(Timestamp::UNIX_EPOCH);
+    let context = Context::at(at(0));
     let selection = policy.select(list.iter().copied(), &context);
-    assert_eq!(selection.result.as_ref().unwrap().as_str(), "1.2.0");
+    assert_eq!(outcome(&selection), "1.2.0");
     assert_eq!((selection.considered, selection.matched), (6, 2));
     let explanation = policy.explain(list.iter().copied(), &context);
     assert_eq!(explanation.selection, selection);
@@ -42,18 +36,9 @@ fn chooses_and_explains() {
 
 #[test]
 fn filters_extracts_and_compares_numbers() {
-    let spec = PolicySpec::new(
-        "asc"
-            .parse()
-            .map(|order| tagline_policy::Choice::Numerical {
-                order,
-                unparsable: tagline_policy::Unparsable::Fail,
-            })
-            .unwrap(),
-    )
-    .with_filter(r"^main-[a-f0-9]+-(?P<ts>[0-9]+)$", "$ts");
+    let choice = Choice::from_flux(None, None, Some("asc")).unwrap();
+    let spec = PolicySpec::new(choice).with_filter(r"^main-[a-f0-9]+-(?P<ts>[0-9]+)$", "$ts");
     let policy = Policy::compile(&spec).unwrap();
-    let list = candidates(&["main-abc-9", "main-def-10", "dev-abc-11"]);
-    let selection = policy.select(list.iter().copied(), &Context::at(Timestamp::UNIX_EPOCH));
-    assert_eq!(selection.result.unwrap().as_str(), "main-def-10");
+    let selection = select(&policy, &["main-abc-9", "main-def-10", "dev-abc-11"]);
+    assert_eq!(outcome(&selection), "main-def-10");
 }

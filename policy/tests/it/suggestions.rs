@@ -5,17 +5,17 @@ use tagline_policy::{Policy, TagRef, suggest};
 fn proposals(tags: &[&str]) -> String {
     suggest(tags.iter().map(|tag| TagRef::new(tag).unwrap()))
         .iter()
-        .map(|proposal| {
+        .fold(String::new(), |shown, proposal| {
             Policy::compile(&proposal.spec).unwrap();
             let filter = proposal.filter().map_or(String::new(), |filter| {
                 format!(" filter {} extract {}", filter.pattern, filter.extract)
             });
-            format!(
-                "{:?}{filter}\n  -> {} of {}: {}\n",
-                proposal.spec.choice, proposal.chooses, proposal.matched, proposal.why
-            )
+            shown
+                + &format!(
+                    "{:?}{filter}\n  -> {} of {}: {}\n",
+                    proposal.spec.choice, proposal.chooses, proposal.matched, proposal.why
+                )
         })
-        .collect()
 }
 
 #[test]
