@@ -1,5 +1,7 @@
 //! Registries in, tag sets out.
 
+mod budget;
+mod client;
 mod credentials;
 mod discovery;
 mod error;
@@ -11,6 +13,7 @@ mod scanner;
 mod schedule;
 mod settings;
 mod store;
+mod sync;
 mod tag_set;
 mod target;
 mod target_key;
