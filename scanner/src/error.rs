@@ -42,6 +42,8 @@ pub enum Operation {
     ReadManifest,
     /// Reading an image's configuration.
     ReadConfiguration,
+    /// Reading or writing what is known about it.
+    Store,
 }
 
 /// What went wrong. Every text ends with what to do.
@@ -194,6 +196,9 @@ pub enum Problem {
     /// Proxy unusable.
     #[error("{0}")]
     Proxy(#[source] InvalidProxy),
+    /// The store failed.
+    #[error("{0}")]
+    Store(String),
     /// The scanner is shutting down.
     #[error("stopped")]
     Stopped,
@@ -233,6 +238,7 @@ impl ScanError {
             | Problem::Timeout { .. }
             | Problem::RateLimited { .. }
             | Problem::ServerError { .. }
+            | Problem::Store(_)
             | Problem::Stopped => true,
             Problem::Credentials(error) => error.is_retryable(),
             _ => false,
@@ -267,6 +273,7 @@ impl ScanError {
             Problem::Credentials(_) => "AuthenticationFailed",
             Problem::Tls(_) => "InvalidTLS",
             Problem::Proxy(_) => "InvalidProxy",
+            Problem::Store(_) => "StorageFailed",
             Problem::Stopped => "Stopped",
         }
     }
@@ -282,6 +289,39 @@ impl ScanError {
 }
 
 impl Problem {
+    /// Changes every text that may hold something a registry sent.
+    pub(crate) fn map_texts(mut self, change: impl Fn(String) -> String) -> Self {
+        let texts: &mut [&mut String] = match &mut self {
+            Self::Unreachable { cause, .. } => match cause {
+                Unreachable::Certificate(text)
+                | Unreachable::Tls(text)
+                | Unreachable::Proxy(text)
+                | Unreachable::Other(text) => &mut [text],
+                _ => &mut [],
+            },
+            Self::Broken { detail, .. }
+            | Self::Timeout { detail, .. }
+            | Self::Unauthorized { detail, .. }
+            | Self::Forbidden { detail, .. }
+            | Self::NotFound { detail, .. }
+            | Self::ServerError { detail, .. }
+            | Self::UnexpectedStatus { detail, .. }
+            | Self::Malformed { detail, .. }
+            | Self::Loop { detail, .. } => &mut [detail],
+            Self::NotARegistry {
+                content_type,
+                begins,
+                ..
+            } => &mut [content_type, begins],
+            Self::Refused { url, .. } => &mut [url],
+            _ => &mut [],
+        };
+        for text in texts {
+            **text = change(std::mem::take(*text));
+        }
+        self
+    }
+
     /// Puts the operation and its subject in front.
     pub(crate) fn during(self, operation: Operation, subject: impl ToString) -> ScanError {
         ScanError {
@@ -302,6 +342,7 @@ impl fmt::Display for Operation {
             Self::ListRepositories => "listing the repositories",
             Self::ReadManifest => "reading a manifest",
             Self::ReadConfiguration => "reading the image configuration",
+            Self::Store => "keeping the tags",
         })
     }
 }

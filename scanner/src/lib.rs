@@ -7,6 +7,7 @@ mod discovery;
 mod error;
 mod manifest;
 mod proxy;
+mod registries;
 mod revision;
 mod scan;
 mod scanner;
@@ -20,6 +21,7 @@ mod target_key;
 pub mod tls;
 mod varint;
 
+pub use budget::{BudgetLimits, BudgetName, BudgetStatus, Priority};
 pub use credentials::{
     Credential, CredentialError, CredentialIdentity, CredentialSource, ProvideCredentials,
 };
@@ -32,10 +34,10 @@ pub use manifest::{ImageDetails, Manifest, Platform};
 pub use proxy::{InvalidProxy, ProxySettings};
 pub use revision::Revision;
 pub use scan::{RequestCounts, RequestKind, Scan, ScanMode, ScanOutcome};
-pub use scanner::Scanner;
 pub use schedule::{
     Outcome, Ready, ReadyReason, Schedule, ScheduleOptions, ScheduleStats, TargetPlan,
 };
+pub use scanner::{ScanRequest, Scanner};
 pub use settings::{
     AnswerLimits, Clock, InvalidRate, RegistryPattern, RegistrySettings, RequestRate,
     ScannerOptions,

@@ -1,12 +1,27 @@
 //! The scanner: asks registries within their budgets and keeps what they say.
 
+use crate::budget::{BudgetStatus, Priority};
+use crate::client::Registries;
+use crate::client::listing::{Interrupted, Listing, Pages, Start, list};
+use crate::client::manifests;
+use crate::client::session::Session;
 use crate::error::{Operation, Problem, ScanError};
 use crate::manifest::{ImageDetails, Manifest};
-use crate::scan::{Scan, ScanMode};
+use crate::scan::{Scan, ScanMode, ScanOutcome};
 use crate::settings::ScannerOptions;
-use crate::target::ScanTarget;
+use crate::store::{
+    Batch, LastError, ListingOrder, PartialListing, RegistryMemory, StoreError, StoredTags,
+    TagStore,
+};
+use crate::tag_set::{Merged, TagSet};
+use crate::target::{Access, ScanTarget};
+use crate::target_key::TargetKey;
+use jiff::{SignedDuration, Timestamp};
 use std::sync::Arc;
-use tagline_policy::{Digest, TagRef};
+use tagline_policy::{Digest, ImageName, Registry, RepositoryName, TagRef};
+
+/// An interrupted listing is gone on with for so long; later the tags may be other ones.
+const RESUMED_FOR: SignedDuration = SignedDuration::from_hours(24);
 
 /// Scans registries. Cheap to clone; clones share connections, budgets, tokens and the store.
 #[derive(Debug, Clone)]
@@ -16,26 +31,128 @@ pub struct Scanner {
 
 #[derive(Debug)]
 struct Inner {
-    options: ScannerOptions,
+    registries: Registries,
+    store: TagStore,
+}
+
+/// Who asks, and how urgently.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScanRequest {
+    /// How thoroughly to look.
+    pub mode: ScanMode,
+    /// Which requests go first.
+    pub priority: Priority,
+    /// Tenants take turns: usually the namespace.
+    pub tenant: Arc<str>,
 }
 
 impl Scanner {
-    /// A scanner that keeps what it learns in memory only.
+    /// A scanner that keeps what it learns in `store`.
     #[must_use]
-    pub fn new(options: ScannerOptions) -> Self {
+    pub fn new(options: ScannerOptions, store: TagStore) -> Self {
         crate::tls::install_provider();
         Self {
-            inner: Arc::new(Inner { options }),
+            inner: Arc::new(Inner {
+                registries: Registries::new(options),
+                store,
+            }),
         }
+    }
+
+    /// The store.
+    #[must_use]
+    pub fn store(&self) -> &TagStore {
+        &self.inner.store
+    }
+
+    /// All budgets, by host and credential.
+    #[must_use]
+    pub fn budgets(&self) -> Vec<BudgetStatus> {
+        self.inner.registries.budgets.status(self.now())
     }
 
     /// Lists a target's tags: all of them, or an error and nothing changed.
     ///
     /// # Errors
     /// [`ScanError`], which says what to do; a listing that was interrupted goes on where it was at the next call.
-    pub async fn scan(&self, target: &ScanTarget, _mode: ScanMode) -> Result<Scan, ScanError> {
-        let _ = &self.inner.options;
-        Err(Problem::Stopped.during(Operation::ListTags, &target.image))
+    pub async fn scan(
+        &self,
+        target: &ScanTarget,
+        request: impl Into<ScanRequest>,
+    ) -> Result<Scan, ScanError> {
+        let request = request.into();
+        let key = target.key();
+        let known = self.known(&key).map_err(|error| stored(&error, target))?;
+        let mut session = self
+            .session(&target.image, &target.access, &request)
+            .await?;
+        let repository = target.image.repository().as_str();
+        let start = known.start(request.mode, self.now(), self.full_listing_every());
+        let listing = list(
+            &mut session,
+            repository,
+            start,
+            known.memory.clone(),
+            self.now(),
+        )
+        .await;
+        let now = self.now();
+        let requests = session.counts;
+        drop(session);
+        let scan = |outcome, merged: Merged, dropped| Scan {
+            target: key.clone(),
+            outcome,
+            tags: merged.tags,
+            added: merged.added,
+            removed: merged.removed,
+            scanned_at: now,
+            requests,
+            dropped,
+        };
+        let (scan, batch) = match listing {
+            Err(interrupted) => {
+                let batch = failed(&key, &interrupted, now);
+                self.write(batch).await.map_err(|error| stored(&error, target))?;
+                return Err(interrupted.error);
+            }
+            Ok(Listing::Unchanged) => {
+                let merged = Merged {
+                    tags: known.tags,
+                    added: Arc::default(),
+                    removed: Arc::default(),
+                };
+                let batch = Batch::new().unchanged(&key, now, known.memory);
+                (scan(ScanOutcome::Unchanged, merged, 0), batch)
+            }
+            Ok(Listing::All(Pages {
+                tags,
+                dropped,
+                memory,
+            })) => {
+                let merged = tags.replace(&known.tags, now);
+                let batch = listed(&key, now, &known.is_new, &merged, memory);
+                (scan(ScanOutcome::Listed, merged, dropped), batch)
+            }
+            Ok(Listing::Newer(Pages {
+                tags,
+                dropped,
+                memory,
+            })) => {
+                let merged = tags.extend(&known.tags, now);
+                let batch = listed(&key, now, &known.is_new, &merged, memory);
+                (scan(ScanOutcome::Extended, merged, dropped), batch)
+            }
+        };
+        self.write(batch).await.map_err(|error| stored(&error, target))?;
+        Ok(scan)
+    }
+
+    /// The last complete listing of a target; `None` before the first.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the disk fails.
+    pub fn tags(&self, key: &TargetKey) -> Result<Option<Arc<StoredTags>>, StoreError> {
+        self.inner.store.tags(key)
     }
 
     /// The manifest that a tag points to now, by one HEAD request.
@@ -45,9 +162,13 @@ impl Scanner {
     pub async fn manifest(
         &self,
         target: &ScanTarget,
-        _tag: TagRef<'_>,
+        tag: TagRef<'_>,
     ) -> Result<Manifest, ScanError> {
-        Err(Problem::Stopped.during(Operation::ReadManifest, &target.image))
+        let request = ScanRequest::from(ScanMode::default()).with_priority(Priority::High);
+        let mut session = self
+            .session(&target.image, &target.access, &request)
+            .await?;
+        manifests::head(&mut session, target.image.repository().as_str(), tag).await
     }
 
     /// Creation time, labels and platforms of the manifest with this digest. They never change, so keep them.
@@ -57,9 +178,13 @@ impl Scanner {
     pub async fn details(
         &self,
         target: &ScanTarget,
-        _digest: &Digest,
+        digest: &Digest,
     ) -> Result<ImageDetails, ScanError> {
-        Err(Problem::Stopped.during(Operation::ReadConfiguration, &target.image))
+        let request = ScanRequest::from(ScanMode::default()).with_priority(Priority::Low);
+        let mut session = self
+            .session(&target.image, &target.access, &request)
+            .await?;
+        manifests::details(&mut session, target.image.repository().as_str(), digest).await
     }
 
     /// The names of all repositories of a registry (`/v2/_catalog`), where it tells them.
@@ -68,9 +193,144 @@ impl Scanner {
     /// [`ScanError`].
     pub async fn catalog(
         &self,
-        registry: &tagline_policy::Registry,
-        _access: &crate::Access,
-    ) -> Result<Vec<tagline_policy::ImageName>, ScanError> {
+        registry: &Registry,
+        access: &Access,
+    ) -> Result<Vec<ImageName>, ScanError> {
+        let _ = (registry, access, RepositoryName::new);
         Err(Problem::Stopped.during(Operation::ListRepositories, registry))
     }
+
+    async fn session(
+        &self,
+        image: &ImageName,
+        access: &Access,
+        request: &ScanRequest,
+    ) -> Result<Session<'_>, ScanError> {
+        Session::open(
+            &self.inner.registries,
+            image.registry(),
+            Some(image),
+            access,
+            request.priority,
+            &request.tenant,
+        )
+        .await
+    }
+
+    fn known(&self, key: &TargetKey) -> Result<Known, StoreError> {
+        let store = &self.inner.store;
+        let tags = store.tags(key)?;
+        Ok(Known {
+            is_new: tags.is_none(),
+            tags: tags.map(|stored| Arc::clone(&stored.tags)).unwrap_or_default(),
+            memory: store.record(key)?.unwrap_or_default().memory,
+            partial: store.partial(key)?,
+        })
+    }
+
+    async fn write(&self, batch: Batch) -> Result<(), StoreError> {
+        self.inner.store.write(batch).await
+    }
+
+    fn now(&self) -> Timestamp {
+        (self.inner.registries.options.clock)()
+    }
+
+    fn full_listing_every(&self) -> SignedDuration {
+        self.inner.registries.options.full_listing_every
+    }
+}
+
+impl From<ScanMode> for ScanRequest {
+    fn from(mode: ScanMode) -> Self {
+        Self {
+            mode,
+            priority: Priority::Normal,
+            tenant: "".into(),
+        }
+    }
+}
+
+impl ScanRequest {
+    /// With another priority.
+    #[must_use]
+    pub fn with_priority(mut self, priority: Priority) -> Self {
+        self.priority = priority;
+        self
+    }
+
+    /// For a tenant.
+    #[must_use]
+    pub fn for_tenant(mut self, tenant: impl Into<Arc<str>>) -> Self {
+        self.tenant = tenant.into();
+        self
+    }
+}
+
+/// What the store holds about a target before a scan.
+struct Known {
+    is_new: bool,
+    tags: Arc<TagSet>,
+    memory: RegistryMemory,
+    partial: Option<PartialListing>,
+}
+
+impl Known {
+    /// Where the listing begins: at the cheapest place that gives what is wanted.
+    fn start(&self, mode: ScanMode, now: Timestamp, full_every: SignedDuration) -> Start {
+        if let Some(partial) = &self.partial
+            && now.duration_since(partial.started_at) < RESUMED_FOR
+        {
+            return Start::Resume(partial.clone());
+        }
+        let is_sound = self.memory.order == Some(ListingOrder::Lexical)
+            && self.memory.honours_last != Some(false)
+            && self
+                .memory
+                .full_listing_at
+                .is_some_and(|at| now.duration_since(at) < full_every);
+        match mode {
+            ScanMode::Full => Start::Beginning(None),
+            ScanMode::Newer if is_sound && !self.is_new => match self.tags.greatest() {
+                Some(tag) => Start::After(tag),
+                None => Start::Beginning(self.memory.etag.clone()),
+            },
+            _ if self.is_new => Start::Beginning(None),
+            _ => Start::Beginning(self.memory.etag.clone()),
+        }
+    }
+}
+
+fn listed(
+    key: &TargetKey,
+    now: Timestamp,
+    is_new: &bool,
+    merged: &Merged,
+    memory: RegistryMemory,
+) -> Batch {
+    if merged.is_changed() || *is_new {
+        Batch::new().complete(key, now, &merged.tags, memory)
+    } else {
+        Batch::new().unchanged(key, now, memory)
+    }
+}
+
+fn failed(key: &TargetKey, interrupted: &Interrupted, now: Timestamp) -> Batch {
+    let batch = Batch::new().failed(
+        key,
+        LastError {
+            at: now,
+            reason: interrupted.error.reason().to_owned(),
+            message: interrupted.error.to_string(),
+        },
+        interrupted.memory.clone(),
+    );
+    match &interrupted.partial {
+        Some(partial) => batch.partial(key, partial),
+        None => batch,
+    }
+}
+
+fn stored(error: &StoreError, target: &ScanTarget) -> ScanError {
+    Problem::Store(error.to_string()).during(Operation::Store, &target.image)
 }

@@ -1,8 +1,10 @@
 //! Settings of the scanner: what holds for all registries, and what for some of them.
 
+use crate::budget::BudgetLimits;
 use crate::proxy::ProxySettings;
+use crate::registries;
 use crate::tls::TlsSettings;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use std::fmt;
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -29,6 +31,9 @@ pub struct ScannerOptions {
     pub limits: AnswerLimits,
     /// A budget that is blocked for longer than this gives an error at once; for less, requests wait.
     pub longest_wait: Duration,
+    /// Where only newer tags are asked for ([`ScanMode::Newer`](crate::ScanMode::Newer)), how often the whole list is
+    /// read nevertheless, to see which tags are gone.
+    pub full_listing_every: SignedDuration,
     /// The time of day.
     pub clock: Clock,
 }
@@ -107,7 +112,60 @@ impl Default for ScannerOptions {
             burst: None,
             limits: AnswerLimits::default(),
             longest_wait: Duration::from_secs(30),
+            full_listing_every: SignedDuration::from_hours(24),
             clock: Arc::new(Timestamp::now),
+        }
+    }
+}
+
+/// What holds for one registry.
+#[derive(Debug, Clone)]
+pub(crate) struct EffectiveSettings {
+    pub(crate) endpoint: Option<Url>,
+    pub(crate) insecure: bool,
+    pub(crate) tls: TlsSettings,
+    pub(crate) proxy: Option<ProxySettings>,
+    pub(crate) limits: BudgetLimits,
+    pub(crate) page_size: NonZeroU32,
+    pub(crate) timeout: Duration,
+}
+
+impl ScannerOptions {
+    /// Puts together what holds for one registry.
+    pub(crate) fn settings_for(&self, registry: &Registry) -> EffectiveSettings {
+        let known = registries::defaults(registry);
+        let matching = || {
+            self.registries
+                .iter()
+                .filter(|settings| settings.registry.matches(registry))
+        };
+        EffectiveSettings {
+            endpoint: matching().find_map(|settings| settings.endpoint.clone()),
+            insecure: matching().any(|settings| settings.insecure),
+            tls: matching()
+                .find(|settings| !settings.tls.is_default())
+                .map(|settings| settings.tls.clone())
+                .unwrap_or_default(),
+            proxy: matching().find_map(|settings| settings.proxy.clone()),
+            limits: BudgetLimits {
+                rate: matching()
+                    .find_map(|settings| settings.rate)
+                    .or(self.rate)
+                    .unwrap_or(known.limits.rate),
+                burst: matching()
+                    .find_map(|settings| settings.burst)
+                    .or(self.burst)
+                    .unwrap_or(known.limits.burst),
+                in_flight: matching()
+                    .find_map(|settings| settings.in_flight)
+                    .unwrap_or(known.limits.in_flight),
+            },
+            page_size: matching()
+                .find_map(|settings| settings.page_size)
+                .unwrap_or(known.page_size),
+            timeout: matching()
+                .find_map(|settings| settings.timeout)
+                .unwrap_or(registries::TIMEOUT),
         }
     }
 }

@@ -1,5 +1,46 @@
 //! The client of registries: connections, authentication, and the few calls of the distribution API we need.
+//!
+//! From the outside in: [`listing`] and [`manifests`] know the API, [`session`] authenticates (with [`challenge`],
+//! [`realm`] and [`token`]), [`exchange`] makes one request within its [budget](crate::budget), and [`connections`]
+//! keeps the connections. [`guard`] and [`redaction`] see to it that nothing goes where it must not.
 
 mod challenge;
+mod connections;
+mod error_body;
+mod exchange;
+mod failure;
+mod guard;
+mod host;
 mod link;
 mod list_page;
+pub(crate) mod listing;
+pub(crate) mod manifests;
+mod realm;
+mod redaction;
+pub(crate) mod session;
+mod token;
+
+use crate::budget::queue::Budgets;
+use crate::settings::ScannerOptions;
+use connections::Connections;
+use host::Hosts;
+
+/// All registries: what is shared by all requests.
+#[derive(Debug)]
+pub(crate) struct Registries {
+    pub(crate) options: ScannerOptions,
+    pub(crate) budgets: Budgets,
+    connections: Connections,
+    hosts: Hosts,
+}
+
+impl Registries {
+    pub(crate) fn new(options: ScannerOptions) -> Self {
+        Self {
+            connections: Connections::new(&options.user_agent, options.limits.header_bytes),
+            options,
+            budgets: Budgets::default(),
+            hosts: Hosts::default(),
+        }
+    }
+}

@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use secrecy::SecretString;
 use std::fmt;
 use std::sync::Arc;
-use tagline_policy::ImageName;
+use tagline_policy::{Registry, RepositoryName};
 
 /// One credential for a registry.
 #[derive(Clone)]
@@ -77,10 +77,12 @@ pub trait ProvideCredentials: fmt::Debug + Send + Sync {
     /// one: it is part of the [`TargetKey`](crate::TargetKey).
     fn label(&self) -> &str;
 
-    /// The credentials for an image, best first; none when the source has nothing for it.
+    /// The credentials for a repository (or for a registry as a whole), best first; none when the source has nothing
+    /// for it.
     fn credentials<'a>(
         &'a self,
-        image: &'a ImageName,
+        registry: &'a Registry,
+        repository: Option<&'a RepositoryName>,
     ) -> BoxFuture<'a, Result<Vec<Credential>, CredentialError>>;
 }
 
@@ -207,14 +209,15 @@ impl CredentialSource {
         self.0.is_none()
     }
 
-    /// The credentials to try for an image, in order; never empty, as without any it is anonymous access.
+    /// The credentials to try, in order; never empty, as without any it is anonymous access.
     pub(crate) async fn candidates(
         &self,
-        image: &ImageName,
+        registry: &Registry,
+        repository: Option<&RepositoryName>,
     ) -> Result<Vec<Credential>, CredentialError> {
         let mut found = match &self.0 {
             None => Vec::new(),
-            Some(source) => source.credentials(image).await?,
+            Some(source) => source.credentials(registry, repository).await?,
         };
         if found.is_empty() {
             found.push(Credential::anonymous());
@@ -248,7 +251,8 @@ impl ProvideCredentials for Fixed {
 
     fn credentials<'a>(
         &'a self,
-        _image: &'a ImageName,
+        _registry: &'a Registry,
+        _repository: Option<&'a RepositoryName>,
     ) -> BoxFuture<'a, Result<Vec<Credential>, CredentialError>> {
         Box::pin(async { Ok(vec![self.credential.clone()]) })
     }
@@ -267,12 +271,13 @@ impl ProvideCredentials for Chain {
 
     fn credentials<'a>(
         &'a self,
-        image: &'a ImageName,
+        registry: &'a Registry,
+        repository: Option<&'a RepositoryName>,
     ) -> BoxFuture<'a, Result<Vec<Credential>, CredentialError>> {
         Box::pin(async move {
             let mut found = Vec::new();
             for source in &self.sources {
-                found.extend(source.credentials(image).await?);
+                found.extend(source.credentials(registry, repository).await?);
             }
             Ok(found)
         })

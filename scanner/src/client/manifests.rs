@@ -1,0 +1,330 @@
+//! Manifests and image configurations, asked for one by one and only when somebody needs them.
+
+use super::exchange::{Answer, Ask};
+use super::session::Session;
+use crate::error::{Operation, Problem, ScanError, printable};
+use crate::manifest::{ImageDetails, Manifest, Platform};
+use crate::scan::RequestKind;
+use http::{Method, StatusCode, header};
+use jiff::Timestamp;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use tagline_policy::{Digest, TagRef};
+
+/// Everything a tag can point to, newest first.
+const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
+    application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json, \
+    application/vnd.docker.distribution.manifest.v1+prettyjws, application/vnd.docker.distribution.manifest.v1+json";
+/// Platforms and labels of one image.
+const MAX_ENTRIES: usize = 1024;
+
+/// The digest a tag points to: by HEAD, or where a registry gives no digest with it, from the manifest itself.
+pub(crate) async fn head(
+    session: &mut Session<'_>,
+    repository: &str,
+    tag: TagRef<'_>,
+) -> Result<Manifest, ScanError> {
+    let operation = Operation::ReadManifest;
+    let url = session
+        .url(&format!("{repository}/manifests/{tag}"))
+        .await?;
+    let answer = session
+        .send(operation, || {
+            let mut ask = Ask::get(RequestKind::ManifestHead, url.clone(), 0)
+                .header(header::ACCEPT, ACCEPT);
+            ask.method = Method::HEAD;
+            ask
+        })
+        .await?;
+    if answer.status != StatusCode::OK {
+        let problem = session.unexpected(answer).await;
+        return Err(session.fail(operation, problem));
+    }
+    let media_type = media_type(&answer);
+    let size = answer
+        .header(header::CONTENT_LENGTH)
+        .and_then(|length| length.parse().ok());
+    let named = answer.header("docker-content-digest").map(str::to_owned);
+    if let Some(named) = named {
+        return match Digest::new(&named) {
+            Ok(digest) => Ok(Manifest {
+                digest,
+                media_type,
+                size,
+            }),
+            Err(error) => Err(session.fail(
+                operation,
+                Problem::Malformed {
+                    host: answer.host(),
+                    detail: printable(&error.to_string()),
+                },
+            )),
+        };
+    }
+    drop(answer);
+    let (bytes, media_type) = get(session, repository, tag.as_str(), RequestKind::Manifest).await?;
+    Ok(Manifest {
+        digest: digest_of(&bytes),
+        media_type,
+        size: Some(bytes.len() as u64),
+    })
+}
+
+/// Creation time, labels and platforms of a manifest; the configuration of the first image where it is an index.
+pub(crate) async fn details(
+    session: &mut Session<'_>,
+    repository: &str,
+    digest: &Digest,
+) -> Result<ImageDetails, ScanError> {
+    let index = document(session, repository, digest, RequestKind::Manifest).await?;
+    let mut details = ImageDetails::default();
+    details.add_labels(index.annotations);
+    let manifest = if index.manifests.is_empty() {
+        index.image
+    } else {
+        let images = || {
+            index.manifests.iter().filter(|entry| {
+                // Attestations lie in indexes as images of an unknown platform.
+                entry.platform.as_ref().is_some_and(|platform| platform.os != "unknown")
+            })
+        };
+        details.platforms = images()
+            .filter_map(|entry| entry.platform.clone())
+            .map(PlatformEntry::into_platform)
+            .take(MAX_ENTRIES)
+            .collect();
+        let Some(first) = images().next().or(index.manifests.first()) else {
+            return Ok(details);
+        };
+        let digest = parse_digest(session, &first.digest)?;
+        let manifest = document(session, repository, &digest, RequestKind::Manifest).await?;
+        details.add_labels(manifest.annotations);
+        manifest.image
+    };
+    let Some(config) = manifest else {
+        return Ok(details);
+    };
+    // Artifacts that are not images have configurations of their own kind.
+    if !config.media_type.contains("image") && !config.media_type.is_empty() {
+        return Ok(details);
+    }
+    let digest = parse_digest(session, &config.digest)?;
+    let configuration = configuration(session, repository, &digest).await?;
+    details.created = configuration
+        .created
+        .as_deref()
+        .and_then(|created| created.parse::<Timestamp>().ok());
+    if details.platforms.is_empty() && !configuration.os.is_empty() {
+        details.platforms.push(Platform {
+            os: printable(&configuration.os),
+            architecture: printable(&configuration.architecture),
+            variant: configuration.variant.as_deref().map(printable),
+        });
+    }
+    details.add_labels(configuration.config.unwrap_or_default().labels);
+    Ok(details)
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Document {
+    manifests: Vec<IndexEntry>,
+    annotations: Option<BTreeMap<String, String>>,
+    #[serde(rename = "config")]
+    image: Option<Descriptor>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct IndexEntry {
+    digest: String,
+    platform: Option<PlatformEntry>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+struct PlatformEntry {
+    os: String,
+    architecture: String,
+    variant: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Descriptor {
+    #[serde(rename = "mediaType")]
+    media_type: String,
+    digest: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Configuration {
+    created: Option<String>,
+    os: String,
+    architecture: String,
+    variant: Option<String>,
+    config: Option<ContainerConfig>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct ContainerConfig {
+    #[serde(rename = "Labels")]
+    labels: Option<BTreeMap<String, String>>,
+}
+
+impl PlatformEntry {
+    fn into_platform(self) -> Platform {
+        Platform {
+            os: printable(&self.os),
+            architecture: printable(&self.architecture),
+            variant: self.variant.as_deref().map(printable),
+        }
+    }
+}
+
+impl ImageDetails {
+    fn add_labels(&mut self, labels: Option<BTreeMap<String, String>>) {
+        for (name, value) in labels.into_iter().flatten() {
+            if self.labels.len() < MAX_ENTRIES {
+                self.labels.insert(name, value);
+            }
+        }
+    }
+}
+
+async fn document(
+    session: &mut Session<'_>,
+    repository: &str,
+    digest: &Digest,
+    kind: RequestKind,
+) -> Result<Document, ScanError> {
+    let (bytes, _) = get(session, repository, digest.as_str(), kind).await?;
+    check(session, digest, &bytes)?;
+    read(session, &bytes, "manifest")
+}
+
+async fn configuration(
+    session: &mut Session<'_>,
+    repository: &str,
+    digest: &Digest,
+) -> Result<Configuration, ScanError> {
+    let operation = Operation::ReadConfiguration;
+    let url = session.url(&format!("{repository}/blobs/{digest}")).await?;
+    let limit = session.client.options.limits.document_bytes;
+    let answer = session
+        .send(operation, || {
+            Ask::get(RequestKind::Blob, url.clone(), limit)
+        })
+        .await?;
+    let bytes = body(session, operation, answer).await?;
+    check(session, digest, &bytes)?;
+    read(session, &bytes, "image configuration")
+}
+
+/// A manifest's bytes and media type.
+async fn get(
+    session: &mut Session<'_>,
+    repository: &str,
+    reference: &str,
+    kind: RequestKind,
+) -> Result<(Vec<u8>, String), ScanError> {
+    let operation = Operation::ReadManifest;
+    let url = session
+        .url(&format!("{repository}/manifests/{reference}"))
+        .await?;
+    let limit = session.client.options.limits.document_bytes;
+    let answer = session
+        .send(operation, || {
+            Ask::get(kind, url.clone(), limit).header(header::ACCEPT, ACCEPT)
+        })
+        .await?;
+    let media_type = media_type(&answer);
+    Ok((body(session, operation, answer).await?, media_type))
+}
+
+async fn body(
+    session: &Session<'_>,
+    operation: Operation,
+    mut answer: Answer,
+) -> Result<Vec<u8>, ScanError> {
+    if answer.status != StatusCode::OK {
+        let problem = session.unexpected(answer).await;
+        return Err(session.fail(operation, problem));
+    }
+    match answer.bytes().await {
+        Ok(bytes) => Ok(bytes),
+        Err(problem) => Err(session.fail(operation, problem)),
+    }
+}
+
+fn media_type(answer: &Answer) -> String {
+    printable(answer.header(header::CONTENT_TYPE).unwrap_or_default())
+}
+
+/// What is kept for ever under a digest must be what the digest says.
+fn check(session: &Session<'_>, digest: &Digest, bytes: &[u8]) -> Result<(), ScanError> {
+    let algorithm = match digest.as_str().split(':').next() {
+        Some("sha256") => &ring::digest::SHA256,
+        Some("sha384") => &ring::digest::SHA384,
+        _ => &ring::digest::SHA512,
+    };
+    let sum = hex(ring::digest::digest(algorithm, bytes).as_ref());
+    if digest.as_str().ends_with(&sum) {
+        return Ok(());
+    }
+    Err(session.fail(
+        Operation::ReadManifest,
+        Problem::Malformed {
+            host: super::exchange::host_of(&session.host.key.endpoint),
+            detail: format!("what it sent for {digest} has another digest"),
+        },
+    ))
+}
+
+fn read<T: serde::de::DeserializeOwned>(
+    session: &Session<'_>,
+    bytes: &[u8],
+    what: &str,
+) -> Result<T, ScanError> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        session.fail(
+            Operation::ReadManifest,
+            Problem::Malformed {
+                host: super::exchange::host_of(&session.host.key.endpoint),
+                detail: format!(
+                    "the {what} cannot be read (line {}, column {})",
+                    error.line(),
+                    error.column()
+                ),
+            },
+        )
+    })
+}
+
+fn parse_digest(session: &Session<'_>, text: &str) -> Result<Digest, ScanError> {
+    Digest::new(text).map_err(|error| {
+        session.fail(
+            Operation::ReadManifest,
+            Problem::Malformed {
+                host: super::exchange::host_of(&session.host.key.endpoint),
+                detail: printable(&error.to_string()),
+            },
+        )
+    })
+}
+
+fn digest_of(bytes: &[u8]) -> Digest {
+    let sum = hex(ring::digest::digest(&ring::digest::SHA256, bytes).as_ref());
+    // 64 digits of lower-case hex are a digest by construction.
+    Digest::new(format!("sha256:{sum}")).unwrap_or_else(|_| unreachable!("a SHA-256 has 64 digits"))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
