@@ -34,10 +34,10 @@ pub use manifest::{ImageDetails, Manifest, Platform};
 pub use proxy::{InvalidProxy, ProxySettings};
 pub use revision::Revision;
 pub use scan::{RequestCounts, RequestKind, Scan, ScanMode, ScanOutcome};
+pub use scanner::{ScanRequest, Scanner};
 pub use schedule::{
     Outcome, Ready, ReadyReason, Schedule, ScheduleOptions, ScheduleStats, TargetPlan,
 };
-pub use scanner::{ScanRequest, Scanner};
 pub use settings::{
     AnswerLimits, Clock, InvalidRate, RegistryPattern, RegistrySettings, RequestRate,
     ScannerOptions,

@@ -112,7 +112,9 @@ impl Scanner {
         let (scan, batch) = match listing {
             Err(interrupted) => {
                 let batch = failed(&key, &interrupted, now);
-                self.write(batch).await.map_err(|error| stored(&error, target))?;
+                self.write(batch)
+                    .await
+                    .map_err(|error| stored(&error, target))?;
                 return Err(interrupted.error);
             }
             Ok(Listing::Unchanged) => {
@@ -143,7 +145,9 @@ impl Scanner {
                 (scan(ScanOutcome::Extended, merged, dropped), batch)
             }
         };
-        self.write(batch).await.map_err(|error| stored(&error, target))?;
+        self.write(batch)
+            .await
+            .map_err(|error| stored(&error, target))?;
         Ok(scan)
     }
 
@@ -222,7 +226,9 @@ impl Scanner {
         let tags = store.tags(key)?;
         Ok(Known {
             is_new: tags.is_none(),
-            tags: tags.map(|stored| Arc::clone(&stored.tags)).unwrap_or_default(),
+            tags: tags
+                .map(|stored| Arc::clone(&stored.tags))
+                .unwrap_or_default(),
             memory: store.record(key)?.unwrap_or_default().memory,
             partial: store.partial(key)?,
         })

@@ -117,14 +117,54 @@ mod tests {
     #[test]
     fn reads_what_registries_say() {
         for (content_type, body, detail, too_many) in [
-            ("application/json", r#"{"errors":[{"code":"NAME_UNKNOWN","message":"repository name not known to registry","detail":{"name":"x"}}]}"#, "NAME_UNKNOWN: repository name not known to registry", false),
-            ("application/json", r#"{"errors":[{"code":"TOOMANYREQUESTS","message":"slow down"},{"code":"X"}]}"#, "TOOMANYREQUESTS: slow down; X", true),
-            ("", r#"{"errors":[{"code":"toomanyrequests"}]}"#, "toomanyrequests", true),
-            ("application/json", r#"{"details":"incorrect username or password"}"#, "incorrect username or password", false),
-            ("application/json", r#"{"message":"toomanyrequests: You have reached your limit"}"#, "toomanyrequests: You have reached your limit", true),
-            ("text/plain", "toomanyrequests: Rate exceeded", "toomanyrequests: Rate exceeded", true),
-            ("text/html", "<html><head><title>502 Bad Gateway</title></head>", "502 Bad Gateway", false),
-            ("text/plain", "\u{1b}[31mred\u{1b}[0m\r\n\u{202e}x", "\u{fffd}[31mred\u{fffd}[0m \u{fffd}x", false),
+            (
+                "application/json",
+                r#"{"errors":[{"code":"NAME_UNKNOWN","message":"repository name not known to registry","detail":{"name":"x"}}]}"#,
+                "NAME_UNKNOWN: repository name not known to registry",
+                false,
+            ),
+            (
+                "application/json",
+                r#"{"errors":[{"code":"TOOMANYREQUESTS","message":"slow down"},{"code":"X"}]}"#,
+                "TOOMANYREQUESTS: slow down; X",
+                true,
+            ),
+            (
+                "",
+                r#"{"errors":[{"code":"toomanyrequests"}]}"#,
+                "toomanyrequests",
+                true,
+            ),
+            (
+                "application/json",
+                r#"{"details":"incorrect username or password"}"#,
+                "incorrect username or password",
+                false,
+            ),
+            (
+                "application/json",
+                r#"{"message":"toomanyrequests: You have reached your limit"}"#,
+                "toomanyrequests: You have reached your limit",
+                true,
+            ),
+            (
+                "text/plain",
+                "toomanyrequests: Rate exceeded",
+                "toomanyrequests: Rate exceeded",
+                true,
+            ),
+            (
+                "text/html",
+                "<html><head><title>502 Bad Gateway</title></head>",
+                "502 Bad Gateway",
+                false,
+            ),
+            (
+                "text/plain",
+                "\u{1b}[31mred\u{1b}[0m\r\n\u{202e}x",
+                "\u{fffd}[31mred\u{fffd}[0m \u{fffd}x",
+                false,
+            ),
             ("application/json", "{}", "", false),
             ("application/json", "[1]", "", false),
             ("", "", "", false),

@@ -154,10 +154,7 @@ impl Channel<'_> {
             .headers(ask.headers.clone());
         if let Some(form) = &ask.form {
             request = request
-                .header(
-                    header::CONTENT_TYPE,
-                    "application/x-www-form-urlencoded",
-                )
+                .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
                 .body(form.clone());
         }
         let started = Instant::now();
@@ -274,7 +271,11 @@ impl Answer {
     /// Reads a small rest so that the connection can be used again; drops it with a large one.
     pub(crate) async fn discard(mut self) {
         self.limit = self.read + DRAINED;
-        if self.body.content_length().is_some_and(|length| length > DRAINED) {
+        if self
+            .body
+            .content_length()
+            .is_some_and(|length| length > DRAINED)
+        {
             return;
         }
         while let Ok(Some(_)) = self.chunk().await {}
@@ -282,8 +283,10 @@ impl Answer {
 
     /// The registry refused for lack of allowance in its body, with a status that does not say so.
     pub(crate) fn refuse(&self) {
-        self.permit
-            .judge(Verdict::Refused(retry_after(&self.headers, SystemTime::now())));
+        self.permit.judge(Verdict::Refused(retry_after(
+            &self.headers,
+            SystemTime::now(),
+        )));
     }
 
     /// How long the registry wants to be left alone, after a refusal.
@@ -320,5 +323,10 @@ pub(crate) fn host_of(url: &Url) -> String {
 
 /// An address for messages: without query, user name and password, which may be secret.
 pub(crate) fn shown(url: &Url) -> String {
-    printable(&format!("{}://{}{}", url.scheme(), host_of(url), url.path()))
+    printable(&format!(
+        "{}://{}{}",
+        url.scheme(),
+        host_of(url),
+        url.path()
+    ))
 }

@@ -14,7 +14,9 @@ pub(crate) fn check_realm(realm: &Url, registry: &Url) -> Result<(), &'static st
     match realm.scheme() {
         "https" => Ok(()),
         "http" if registry.scheme() == "http" => Ok(()),
-        _ => Err("a token realm must use https, as credentials are sent to it; correct the registry's configuration"),
+        _ => Err(
+            "a token realm must use https, as credentials are sent to it; correct the registry's configuration",
+        ),
     }
 }
 
@@ -23,7 +25,9 @@ pub(crate) fn check_redirect(target: &Url, from: &Url) -> Result<(), &'static st
     check_target(target, from)?;
     match (from.scheme(), target.scheme()) {
         (_, "https") | ("http", "http") => Ok(()),
-        _ => Err("a redirect from https to http would give away what is sent; correct the registry's configuration"),
+        _ => Err(
+            "a redirect from https to http would give away what is sent; correct the registry's configuration",
+        ),
     }
 }
 
@@ -46,7 +50,9 @@ fn check_target(target: &Url, from: &Url) -> Result<(), &'static str> {
     if allowed {
         Ok(())
     } else {
-        Err("it is an address of this machine or of an inner network, and the registry is not there itself; if it is meant, give the registry under that address too")
+        Err(
+            "it is an address of this machine or of an inner network, and the registry is not there itself; if it is meant, give the registry under that address too",
+        )
     }
 }
 
@@ -195,22 +201,37 @@ mod tests {
     #[test]
     fn a_registry_inside_may_have_its_realm_on_the_same_host() {
         let inside = url("http://10.0.0.5:5000/v2/");
-        assert_eq!(check_realm(&url("http://10.0.0.5:5001/auth"), &inside), Ok(()));
+        assert_eq!(
+            check_realm(&url("http://10.0.0.5:5001/auth"), &inside),
+            Ok(())
+        );
         assert!(check_realm(&url("http://10.0.0.6:5001/auth"), &inside).is_err());
-        assert_eq!(check_realm(&url("http://auth.example.com/auth"), &inside), Ok(()));
+        assert_eq!(
+            check_realm(&url("http://auth.example.com/auth"), &inside),
+            Ok(())
+        );
         let named = url("https://registry.corp.local/v2/");
-        assert_eq!(check_realm(&url("https://gitlab.corp.local/jwt/auth"), &named), Ok(()));
+        assert_eq!(
+            check_realm(&url("https://gitlab.corp.local/jwt/auth"), &named),
+            Ok(())
+        );
         assert!(check_realm(&url("https://10.1.1.1/jwt/auth"), &named).is_err());
         assert!(check_realm(&url("https://metadata.google.internal/"), &named).is_err());
         let tls = url("https://127.0.0.1:5000/v2/");
-        assert_eq!(check_realm(&url("https://127.0.0.1:5001/auth"), &tls), Ok(()));
+        assert_eq!(
+            check_realm(&url("https://127.0.0.1:5001/auth"), &tls),
+            Ok(())
+        );
         assert!(check_realm(&url("http://127.0.0.1:5001/auth"), &tls).is_err());
     }
 
     #[test]
     fn redirects_do_not_go_down_to_http() {
         let from = url("https://registry.example.com/v2/a/blobs/x");
-        assert_eq!(check_redirect(&url("https://cdn.example.net/x"), &from), Ok(()));
+        assert_eq!(
+            check_redirect(&url("https://cdn.example.net/x"), &from),
+            Ok(())
+        );
         assert!(check_redirect(&url("http://cdn.example.net/x"), &from).is_err());
         assert!(check_redirect(&url("https://169.254.169.254/"), &from).is_err());
         assert_eq!(

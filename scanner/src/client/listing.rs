@@ -89,7 +89,9 @@ struct Lister<'s, 'a> {
 /// What a page led to.
 enum Step {
     Next(Url),
-    End { etag: Option<String> },
+    End {
+        etag: Option<String>,
+    },
     NotModified,
     /// The page size was refused: the same again with another.
     Again,
@@ -137,7 +139,9 @@ pub(crate) async fn list(
             };
             lister.resume(&partial);
             match lister.pages(cursor, None).await {
-                Err(interrupted) if !interrupted.error.is_retryable() && lister_is_stale(&interrupted.error) => {
+                Err(interrupted)
+                    if !interrupted.error.is_retryable() && lister_is_stale(&interrupted.error) =>
+                {
                     // A cursor that has expired over there.
                     let memory = interrupted.memory;
                     Lister::new(session, memory, now).run(&list, None).await
@@ -157,7 +161,9 @@ fn lister_is_stale(error: &ScanError) -> bool {
 
 /// The address of a stored cursor, if it is one of this list.
 fn resumed(list: &Url, cursor: &str) -> Option<Url> {
-    resolve(cursor, list).ok().filter(|url| url.query().is_some())
+    resolve(cursor, list)
+        .ok()
+        .filter(|url| url.query().is_some())
 }
 
 impl<'s, 'a> Lister<'s, 'a> {
@@ -288,7 +294,10 @@ impl<'s, 'a> Lister<'s, 'a> {
         let asked = self.page_size();
         let may_be_size = self.pages == 0
             && asked.is_some()
-            && matches!(answer.status.as_u16(), 400 | 405 | 406 | 413 | 414 | 416 | 422 | 500);
+            && matches!(
+                answer.status.as_u16(),
+                400 | 405 | 406 | 413 | 414 | 416 | 422 | 500
+            );
         if !may_be_size {
             let problem = self.session.unexpected(answer).await;
             return Err(self.session.fail(Operation::ListTags, problem));
@@ -411,7 +420,9 @@ impl<'s, 'a> Lister<'s, 'a> {
         let link = next_link(&answer.headers).map_err(|problem| refused(problem, &host, ""))?;
         let next = match link {
             Some(link) => {
-                self.session.host.learned(|learned| learned.gives_links = true);
+                self.session
+                    .host
+                    .learned(|learned| learned.gives_links = true);
                 resolve(&link, url).map_err(|problem| refused(problem, &host, &link))?
             }
             None => {
@@ -430,7 +441,9 @@ impl<'s, 'a> Lister<'s, 'a> {
             }
         };
         let repeats = first_of_page.is_some_and(|first| !self.seen.insert(first))
-            || !self.seen.insert(hash(next.query().unwrap_or_default().as_bytes()))
+            || !self
+                .seen
+                .insert(hash(next.query().unwrap_or_default().as_bytes()))
             || next.query() == url.query();
         if repeats {
             return Err(Problem::Loop {
@@ -519,7 +532,9 @@ impl<'s, 'a> Lister<'s, 'a> {
             }
         });
         let mut memory = self.memory.clone();
-        memory.order = Some(ListingOrder::Lexical).filter(|_| self.ascending).or(memory.order);
+        memory.order = Some(ListingOrder::Lexical)
+            .filter(|_| self.ascending)
+            .or(memory.order);
         Interrupted {
             error,
             partial,
@@ -543,7 +558,10 @@ fn malformed(host: &str, content_type: &str, beginning: &[u8], error: &Malformed
     }
     Problem::Malformed {
         host: host.to_owned(),
-        detail: format!("the page of tags is broken at byte {}: {}", error.offset, error.what),
+        detail: format!(
+            "the page of tags is broken at byte {}: {}",
+            error.offset, error.what
+        ),
     }
 }
 

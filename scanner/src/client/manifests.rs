@@ -30,8 +30,8 @@ pub(crate) async fn head(
         .await?;
     let answer = session
         .send(operation, || {
-            let mut ask = Ask::get(RequestKind::ManifestHead, url.clone(), 0)
-                .header(header::ACCEPT, ACCEPT);
+            let mut ask =
+                Ask::get(RequestKind::ManifestHead, url.clone(), 0).header(header::ACCEPT, ACCEPT);
             ask.method = Method::HEAD;
             ask
         })
@@ -85,7 +85,10 @@ pub(crate) async fn details(
         let images = || {
             index.manifests.iter().filter(|entry| {
                 // Attestations lie in indexes as images of an unknown platform.
-                entry.platform.as_ref().is_some_and(|platform| platform.os != "unknown")
+                entry
+                    .platform
+                    .as_ref()
+                    .is_some_and(|platform| platform.os != "unknown")
             })
         };
         details.platforms = images()

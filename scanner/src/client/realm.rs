@@ -106,7 +106,9 @@ async fn ask(
         Secret::IdentityToken(token) => {
             let ask = refresh(realm, challenge, scopes, token.expose_secret());
             let answer = send(session, ask, credential).await?;
-            if answer.status == StatusCode::NOT_FOUND || answer.status == StatusCode::METHOD_NOT_ALLOWED {
+            if answer.status == StatusCode::NOT_FOUND
+                || answer.status == StatusCode::METHOD_NOT_ALLOWED
+            {
                 // A realm from before OAuth2: the token as the password of nobody.
                 answer.discard().await;
                 let login = basic("", token.expose_secret());

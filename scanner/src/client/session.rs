@@ -2,23 +2,23 @@
 //! one credential after the other.
 
 use super::challenge::{Challenge, challenge};
-use super::connections::{ConnectionSettings, Connections};
+use super::connections::ConnectionSettings;
 use super::error_body::{ErrorBody, MAX_ERROR_BODY, is_html};
 use super::exchange::{Answer, Ask, Channel, host_of};
-use super::host::{Host, HostKey, Hosts};
-use super::token::{Fingerprint, Scope};
+use super::host::{Host, HostKey};
 use super::redaction::Redaction;
+use super::token::{Fingerprint, Scope};
 use super::{Registries, realm};
 use crate::budget::queue::{BudgetName, Priority};
-use crate::credentials::{Credential, CredentialSource, Secret};
+use crate::credentials::{Credential, Secret};
 use crate::error::{Operation, Problem, ScanError, Unreachable};
 use crate::scan::{RequestCounts, RequestKind};
 use crate::settings::{EffectiveSettings, ScannerOptions};
 use crate::target::Access;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::header::{self, HeaderValue};
 use http::StatusCode;
+use http::header::{self, HeaderValue};
 use secrecy::ExposeSecret as _;
 use std::sync::Arc;
 use tagline_policy::{ImageName, Registry};
@@ -338,10 +338,7 @@ impl<'a> Session<'a> {
     }
 
     /// The body of an error, without secrets: a registry may send back what it was sent.
-    pub(crate) async fn read_error(
-        &self,
-        answer: &mut Answer,
-    ) -> (Vec<u8>, ErrorBody) {
+    pub(crate) async fn read_error(&self, answer: &mut Answer) -> (Vec<u8>, ErrorBody) {
         let mut raw = Vec::new();
         while let Ok(Some(chunk)) = answer.chunk().await {
             raw.extend_from_slice(&chunk);
@@ -391,7 +388,11 @@ impl Session<'_> {
                     Ok(challenge) => Ok((http, challenge)),
                     // What was wrong with https is more likely to be what has to be corrected, unless nothing
                     // answered there at all.
-                    Err(second) => Err(if is_unreachable(&second) { problem } else { second }),
+                    Err(second) => Err(if is_unreachable(&second) {
+                        problem
+                    } else {
+                        second
+                    }),
                 }
             }
             Err(problem) => Err(problem),
@@ -447,9 +448,7 @@ impl Session<'_> {
         };
         let base = self.host.learned(|learned| learned.base.clone());
         let is_http = base.as_ref().is_some_and(|base| base.scheme() == "http");
-        let may_show = !is_http
-            || self.host.key.insecure
-            || base.as_ref().is_some_and(is_loopback);
+        let may_show = !is_http || self.host.key.insecure || base.as_ref().is_some_and(is_loopback);
         match (challenge, credential.secret()) {
             (None, _) | (Some(Challenge::Basic), Secret::Anonymous | Secret::IdentityToken(_)) => {
                 Ok(plain(None))

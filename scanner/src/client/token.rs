@@ -79,8 +79,10 @@ impl Scope {
 
     /// A scope a registry asked for, where it is one of reading this.
     pub(crate) fn challenged(text: &str) -> Option<Self> {
-        (text.len() <= 1024 && text.bytes().all(|b| b.is_ascii_graphic()) && text.ends_with(":pull"))
-            .then(|| Self(text.into()))
+        (text.len() <= 1024
+            && text.bytes().all(|b| b.is_ascii_graphic())
+            && text.ends_with(":pull"))
+        .then(|| Self(text.into()))
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -97,7 +99,9 @@ impl Fingerprint {
         let mut digest = ring::digest::Context::new(&ring::digest::SHA256);
         let (kind, user, secret) = match credential.secret() {
             Secret::Anonymous => (0, "", ""),
-            Secret::Basic { username, password } => (1, username.as_str(), password.expose_secret()),
+            Secret::Basic { username, password } => {
+                (1, username.as_str(), password.expose_secret())
+            }
             Secret::IdentityToken(token) => (2, "", token.expose_secret()),
             Secret::RegistryToken(token) => (3, "", token.expose_secret()),
         };
@@ -240,7 +244,9 @@ mod tests {
     fn jwt(repositories: &[&str]) -> String {
         let access: Vec<_> = repositories
             .iter()
-            .map(|name| serde_json::json!({"type": "repository", "name": name, "actions": ["pull"]}))
+            .map(
+                |name| serde_json::json!({"type": "repository", "name": name, "actions": ["pull"]}),
+            )
             .collect();
         let claims = serde_json::json!({ "access": access }).to_string();
         format!("e30.{}.x", URL_SAFE_NO_PAD.encode(claims))
@@ -263,7 +269,10 @@ mod tests {
         assert!(tokens.get(owner, &scope).is_none());
         let other = Credential::basic("u", "p".into());
         assert_ne!(owner, Fingerprint::of(&other));
-        assert_ne!(Fingerprint::of(&other), Fingerprint::of(&Credential::basic("u", "q".into())));
+        assert_ne!(
+            Fingerprint::of(&other),
+            Fingerprint::of(&Credential::basic("u", "q".into()))
+        );
     }
 
     #[test]
@@ -273,7 +282,9 @@ mod tests {
         let scopes = ["a", "b", "c"].map(Scope::pull);
         let token = read(&serde_json::json!({"token": jwt(&["b"])})).unwrap();
         tokens.put(owner, &scopes, &Arc::new(token));
-        let kept = scopes.each_ref().map(|scope| tokens.get(owner, scope).is_some());
+        let kept = scopes
+            .each_ref()
+            .map(|scope| tokens.get(owner, scope).is_some());
         assert_eq!(kept, [true, true, false]);
         let opaque = read(&serde_json::json!({"access_token": "opaque", "token": ""})).unwrap();
         tokens.put(owner, &scopes, &Arc::new(opaque));

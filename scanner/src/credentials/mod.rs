@@ -3,6 +3,8 @@
 //! One trait, [`ProvideCredentials`], with one module per kind of source. A source gives the credentials that fit an
 //! image in the order they are to be tried; on a 401 the client goes on with the next one.
 
+mod docker_config;
+
 use futures_util::future::BoxFuture;
 use secrecy::SecretString;
 use std::fmt;

@@ -6,4 +6,5 @@
 )]
 
 mod discovery;
+mod registries;
 mod store;
