@@ -11,7 +11,8 @@ mod sourceignore;
 
 pub use choices::{Choice, Choices, PolicyName};
 pub use publish::{
-    ChangedFile, CommitGrouping, Editor, Hold, MarkerEditor, MessageSource, PublishRequest,
-    PushOutcome, PushState, PushTarget, ReleaseHolds, SkippedMarker, publish,
+    BranchChoices, ChangedFile, CommitGrouping, Editor, Hold, MarkerEditor, MessageSource,
+    PublishRequest, PushOutcome, PushState, PushTarget, ReleaseHolds, SkippedMarker, publish,
+    publish_branches,
 };
 pub use sourceignore::{InvalidIgnore, SourceIgnore};

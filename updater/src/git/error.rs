@@ -126,6 +126,9 @@ pub enum GitError {
         /// Whether the message means that files of the mirror are damaged.
         corrupt: bool,
     },
+    /// Another branch of the same run met an error that ended the run.
+    #[error("the run ended before this branch was done; see the error of the others")]
+    Unfinished,
     /// The mirror is in use by somebody else and did not get free in time.
     #[error("mirror of {remote} at {} is in use", path.display())]
     Busy {
@@ -158,10 +161,13 @@ impl GitError {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Transport { failure, .. } => failure.kind.is_retryable(),
-            Self::Outrun { .. } | Self::Busy { .. } | Self::Mirror { .. } => true,
-            // A full disk gets room, a repository its first commit; what was refused may be allowed by then, but
-            // nothing says so: those wait for the next regular run.
-            Self::Storage { .. } => true,
+            // A full disk gets room again, a damaged mirror is made anew.
+            Self::Outrun { .. }
+            | Self::Busy { .. }
+            | Self::Mirror { .. }
+            | Self::Storage { .. }
+            | Self::Unfinished => true,
+            // What was refused may be allowed one day, but nothing says so: it waits for the next regular run.
             _ => false,
         }
     }
@@ -188,6 +194,7 @@ impl GitError {
             Self::Storage { .. } => "StorageFailed",
             Self::Mirror { .. } => "MirrorFailed",
             Self::Busy { .. } => "MirrorBusy",
+            Self::Unfinished => "Unfinished",
         }
     }
 

@@ -5,16 +5,17 @@
 
 use super::CancellationToken;
 use super::error::GitError;
-use super::reference::{Checkout, CommitId, GitReference};
+use super::fetch::tracking;
+use super::file_index::FileIndex;
 use super::remote::Remote;
-use super::transport::{self, Failure, FailureKind, Session, SessionError};
+use super::transport::{self, Failure, FailureKind, Session};
 use super::url::GitUrl;
-use git2::{AutotagOption, Direction, ErrorClass, ErrorCode, FetchOptions, Oid, Repository};
+use git2::{ErrorClass, ErrorCode, Oid, Repository, RepositoryOpenFlags};
 use sha2::{Digest as _, Sha256};
-use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long to wait between two looks at a lock that somebody else holds.
@@ -28,7 +29,18 @@ pub struct Mirror {
     remote: Remote,
     directory: PathBuf,
     keys: PathBuf,
+    /// The marker index as this handle's last run left it.
+    index: Arc<Mutex<Option<KeptIndex>>>,
 }
+
+#[derive(Debug)]
+struct KeptIndex {
+    index: FileIndex,
+    /// The index file then: another process may have written it since.
+    file: Option<FileState>,
+}
+
+type FileState = (u64, std::time::SystemTime);
 
 impl Mirror {
     /// The mirror of `remote` below `storage`, made when it is not there yet.
@@ -54,6 +66,7 @@ impl Mirror {
             remote: remote.clone(),
             directory,
             keys,
+            index: Arc::default(),
         })
     }
 
@@ -136,6 +149,21 @@ impl Mirror {
         })
     }
 
+    /// The index of this handle's last run, unless another process wrote a newer one.
+    pub(super) fn take_index(&self) -> Option<FileIndex> {
+        let kept = self.kept().take()?;
+        (kept.file == FileIndex::file_state(&self.directory)).then_some(kept.index)
+    }
+
+    pub(super) fn keep_index(&self, index: FileIndex) {
+        let file = FileIndex::file_state(&self.directory);
+        *self.kept() = Some(KeptIndex { index, file });
+    }
+
+    fn kept(&self) -> std::sync::MutexGuard<'_, Option<KeptIndex>> {
+        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn repository_path(&self) -> PathBuf {
         self.directory.join("repository.git")
     }
@@ -143,7 +171,7 @@ impl Mirror {
     fn open_repository(&self) -> Result<Repository, git2::Error> {
         let path = self.repository_path();
         if path.join("HEAD").exists() {
-            return Repository::open_bare(path);
+            return open_bare(&path);
         }
         let mut options = git2::RepositoryInitOptions::new();
         options.bare(true).external_template(false).mkpath(true);
@@ -223,6 +251,12 @@ impl Mirror {
     }
 }
 
+/// Opens a mirror. `Repository::open_bare` would not read which commits are shallow.
+pub(super) fn open_bare(path: &Path) -> Result<Repository, git2::Error> {
+    let flags = RepositoryOpenFlags::BARE | RepositoryOpenFlags::NO_SEARCH;
+    Repository::open_ext(path, flags, [] as [&Path; 0])
+}
+
 /// `host-path-0123456789abcdef`: readable, and one per address.
 fn directory_name(url: &GitUrl) -> String {
     let readable: String = format!("{}{}", url.host().unwrap_or("file"), url.path())
@@ -255,24 +289,8 @@ impl Drop for LockedMirror {
     }
 }
 
-/// What the remote had when it was asked.
-#[derive(Debug)]
-pub(crate) struct Fetched {
-    /// The commit that is checked out.
-    pub(crate) checkout: Oid,
-    /// Full name of what is checked out, where it has one.
-    pub(crate) checkout_name: Option<String>,
-    /// The remote's default branch, short.
-    pub(crate) default_branch: Option<String>,
-    /// Tips of the branches asked for; those the remote lacks are missing.
-    pub(crate) branches: BTreeMap<String, Oid>,
-}
-
 impl LockedMirror {
-    pub(crate) fn session(
-        &self,
-        cancel: &CancellationToken,
-    ) -> Result<std::sync::Arc<Session>, GitError> {
+    pub(crate) fn session(&self, cancel: &CancellationToken) -> Result<Arc<Session>, GitError> {
         Session::new(&self.mirror.remote, &self.mirror.keys, cancel)
     }
 
@@ -286,218 +304,15 @@ impl LockedMirror {
         Ok(())
     }
 
-    /// Brings what `reference` names, and the tips of `branches` where they exist, into the mirror.
-    pub(crate) fn fetch(
-        &self,
-        reference: &GitReference,
-        branches: &[&str],
-        cancel: &CancellationToken,
-    ) -> Result<Fetched, GitError> {
-        let session = self.session(cancel)?;
-        let doing = "fetching from";
-        let of_session = |e| match e {
-            SessionError::Transport(failure) => self.mirror.transport_error(doing, failure),
-            SessionError::Git(e) => self.network_error(doing, &e),
-        };
-        let mut remote = self
-            .repository
-            .remote_anonymous(&self.mirror.remote.url().for_transport())
-            .map_err(|e| self.mirror.mirror_error("setting up the remote", &e))?;
-        let heads = session
-            .run(|| {
-                remote.connect(Direction::Fetch)?;
-                Ok(Heads::new(remote.list()?))
-            })
-            .map_err(of_session)?;
-        let wanted = self.resolve(reference, &heads)?;
-        let mut fetched = Fetched {
-            checkout: wanted.id,
-            checkout_name: wanted.name.clone(),
-            default_branch: heads.default_branch.clone(),
-            branches: BTreeMap::new(),
-        };
-        let mut wants = vec![(wanted.name, wanted.id)];
-        for branch in branches {
-            let name = format!("refs/heads/{branch}");
-            if let Some(&id) = heads.ids.get(&name) {
-                fetched.branches.insert((*branch).to_owned(), id);
-                wants.push((Some(name), id));
-            }
-        }
-        self.download(&session, &mut remote, &wants, doing)?;
-        fetched.checkout = self
-            .repository
-            .find_object(wanted.id, None)
-            .and_then(|o| o.peel_to_commit())
-            .map_err(|e| self.mirror.mirror_error("reading the commit", &e))?
-            .id();
-        // A goodbye that fails changes nothing.
-        let _ = session.run(|| remote.disconnect());
-        Ok(fetched)
-    }
-
-    fn download(
-        &self,
-        session: &std::sync::Arc<Session>,
-        remote: &mut git2::Remote<'_>,
-        wants: &[(Option<String>, Oid)],
-        doing: &'static str,
-    ) -> Result<(), GitError> {
-        let known = |id: Oid| self.repository.odb().is_ok_and(|odb| odb.exists(id));
-        let empty = self
-            .repository
-            .references()
-            .map_or(true, |mut all| all.next().is_none());
-        let local = matches!(self.mirror.remote.url(), GitUrl::File(_));
-        let specs: Vec<String> = wants
-            .iter()
-            .filter(|(_, id)| !known(*id))
-            .map(|(name, id)| match name {
-                Some(name) => format!("+{name}:{}", tracking(name)),
-                None => format!("+{id}:refs/tagline/commits/{id}"),
-            })
-            .collect();
-        if !specs.is_empty() {
-            let depth = if empty && !local { 1 } else { 0 };
-            let mut options = FetchOptions::new();
-            options
-                .depth(depth)
-                .download_tags(AutotagOption::None)
-                .update_fetchhead(false);
-            session
-                .run(|| remote.fetch(&specs, Some(&mut options), Some("fetch")))
-                .map_err(|e| match e {
-                    SessionError::Transport(failure) => self.mirror.transport_error(doing, failure),
-                    SessionError::Git(e) => self.network_error(doing, &e),
-                })?;
-        }
-        for (name, id) in wants {
-            let Some(name) = name else { continue };
-            self.repository
-                .reference(&tracking(name), *id, true, "fetch")
-                .map_err(|e| self.mirror.mirror_error("recording what was fetched", &e))?;
-        }
-        Ok(())
-    }
-
-    fn resolve(&self, reference: &GitReference, heads: &Heads) -> Result<Wanted, GitError> {
-        let remote = || self.mirror.remote.url().to_string();
-        let named = |name: String, prefix: &str| {
-            heads.ids.get(&name).map_or_else(
-                || {
-                    Err(if heads.ids.is_empty() {
-                        GitError::EmptyRepository { remote: remote() }
-                    } else {
-                        GitError::ReferenceNotFound {
-                            remote: remote(),
-                            wanted: reference.to_string(),
-                            existing: heads.existing(prefix),
-                        }
-                    })
-                },
-                |&id| {
-                    Ok(Wanted {
-                        id,
-                        name: Some(name.clone()),
-                    })
-                },
-            )
-        };
-        match reference.checkout() {
-            Checkout::Branch(branch) => named(format!("refs/heads/{branch}"), "refs/heads/"),
-            Checkout::Tag(tag) => named(format!("refs/tags/{tag}"), "refs/tags/"),
-            Checkout::Name(name) => named(name.clone(), "refs/"),
-            Checkout::Commit(id) => Ok(Wanted {
-                id: id.oid(),
-                name: None,
-            }),
-            Checkout::Semver(range) => Err(GitError::InvalidArgument {
-                what: "semver range",
-                given: range.clone(),
-                reason: "not supported yet".to_owned(),
-            }),
-        }
-    }
-
-    /// An error of libgit2 during a conversation: its own checks, or files of the mirror.
-    pub(crate) fn network_error(&self, doing: &'static str, e: &git2::Error) -> GitError {
-        if matches!(self.mirror.remote.url(), GitUrl::File(_)) {
-            let gone = e.code() == ErrorCode::NotFound || e.class() == ErrorClass::Repository;
-            let kind = if gone {
-                FailureKind::RepositoryNotFound
-            } else {
-                FailureKind::Git
-            };
-            return self
-                .mirror
-                .transport_error(doing, Failure::new(kind, e.message()));
-        }
-        if matches!(
-            e.class(),
-            ErrorClass::Net | ErrorClass::Callback | ErrorClass::None
-        ) {
-            return self.mirror.transport_error(doing, Failure::from(e));
-        }
-        self.mirror.mirror_error(doing, e)
-    }
-
-    /// What the mirror remembers of a branch of the remote.
-    pub(crate) fn record_branch(&self, branch: &str, id: CommitId) {
+    /// Records where a push moved a branch; the next fetch would see it as well.
+    pub(crate) fn record_branch(&self, branch: &str, id: Oid) {
         let name = tracking(&format!("refs/heads/{branch}"));
-        if let Err(e) = self.repository.reference(&name, id.oid(), true, "push") {
+        if let Err(e) = self.repository.reference(&name, id, true, "push") {
             tracing::debug!(
                 branch,
                 error = e.message(),
-                "the pushed branch is not recorded; the next fetch does it"
+                "the pushed branch is not recorded"
             );
         }
-    }
-}
-
-struct Wanted {
-    id: Oid,
-    name: Option<String>,
-}
-
-/// Where the mirror keeps a reference of the remote.
-fn tracking(name: &str) -> String {
-    match name.strip_prefix("refs/heads/") {
-        Some(branch) => format!("refs/remotes/origin/{branch}"),
-        None => format!("refs/tagline/{}", name.trim_start_matches("refs/")),
-    }
-}
-
-/// The references the remote listed.
-struct Heads {
-    ids: BTreeMap<String, Oid>,
-    default_branch: Option<String>,
-}
-
-impl Heads {
-    fn new(list: &[git2::RemoteHead<'_>]) -> Self {
-        let mut heads = Self {
-            ids: BTreeMap::new(),
-            default_branch: None,
-        };
-        for head in list {
-            if head.name() == "HEAD" {
-                heads.default_branch = head
-                    .symref_target()
-                    .and_then(|t| t.strip_prefix("refs/heads/"))
-                    .map(str::to_owned);
-            } else if !head.name().ends_with("^{}") {
-                heads.ids.insert(head.name().to_owned(), head.oid());
-            }
-        }
-        heads
-    }
-
-    fn existing(&self, prefix: &str) -> Vec<String> {
-        self.ids
-            .keys()
-            .filter_map(|name| name.strip_prefix(prefix))
-            .map(|name| transport::shown(name, 100))
-            .take(20)
-            .collect()
     }
 }

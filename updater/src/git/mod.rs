@@ -5,13 +5,19 @@
 
 mod commit;
 mod error;
+mod fetch;
+mod file_index;
+mod history;
+mod listing;
 mod mirror;
 mod push;
+mod push_local;
 mod reference;
 mod remote;
 mod signing;
 mod transport;
 mod tree;
+mod update_path;
 mod url;
 
 pub use commit::Identity;
@@ -24,11 +30,14 @@ pub use remote::{
 pub use signing::{Signer, SigningError};
 pub use tokio_util::sync::CancellationToken;
 pub use transport::{Failure, FailureKind};
-pub use tree::{InvalidUpdatePath, UpdatePath};
+pub use tree::{ChangedFile, SkippedMarker};
+pub use update_path::{InvalidUpdatePath, UpdatePath};
 pub use url::{GitUrl, InvalidGitUrl, SshAddress};
 
 pub(crate) use commit::{CommitSpec, write_commit};
+pub(crate) use fetch::Fetched;
+pub(crate) use history::Relation;
+pub(crate) use mirror::LockedMirror;
 pub(crate) use push::{PushFailure, RefUpdate};
-pub(crate) use reference::check_branch;
-pub(crate) use tree::edit_tree;
-pub use tree::{ChangedFile, SkippedMarker};
+pub(crate) use reference::{check_branch, check_reference};
+pub(crate) use tree::{Edits, Trees};

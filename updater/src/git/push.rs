@@ -2,12 +2,14 @@
 
 use super::CancellationToken;
 use super::error::GitError;
-use super::mirror::LockedMirror;
-use super::transport::{SessionError, shown};
-use super::url::GitUrl;
+use super::mirror::{LockedMirror, open_bare};
+use super::transport::{Failure, FailureKind, SessionError, shown};
 use git2::{ErrorCode, Oid, PushOptions, RemoteCallbacks};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+
+/// How much of what hooks print is kept.
+const HOOK_TEXT: usize = 16 << 10;
 
 /// One reference of the remote and where it is to go.
 #[derive(Debug, Clone)]
@@ -22,7 +24,7 @@ pub(crate) struct RefUpdate {
     pub(crate) force: bool,
 }
 
-/// Why a push did not happen.
+/// Why a reference was not pushed.
 #[derive(Debug)]
 pub(crate) enum PushFailure {
     /// Somebody else was there first: fetch, do it again.
@@ -33,90 +35,171 @@ pub(crate) enum PushFailure {
     Failed(GitError),
 }
 
+/// What became of each reference.
+#[derive(Debug)]
+pub(crate) struct PushResults(BTreeMap<String, Result<(), PushFailure>>);
+
+impl PushResults {
+    fn all(updates: &[RefUpdate], failure: impl Fn() -> PushFailure) -> Self {
+        let failed = |update: &RefUpdate| (update.name.clone(), Err(failure()));
+        Self(updates.iter().map(failed).collect())
+    }
+
+    /// What became of one reference; asked once.
+    pub(crate) fn take(&mut self, name: &str) -> Result<(), PushFailure> {
+        self.0.remove(name).unwrap_or(Err(PushFailure::Outrun))
+    }
+}
+
+/// What the callbacks of one push saw.
+#[derive(Default)]
+struct Seen {
+    lease_broken: Cell<bool>,
+    statuses: RefCell<BTreeMap<String, Option<String>>>,
+    said: RefCell<Vec<u8>>,
+}
+
 impl LockedMirror {
-    /// Pushes one reference.
+    /// Pushes these references, each only from where it is expected to be.
     pub(crate) fn push(
         &self,
-        update: &RefUpdate,
+        updates: &[RefUpdate],
         options: &[String],
         cancel: &CancellationToken,
-    ) -> Result<(), PushFailure> {
-        if matches!(self.mirror.remote().url(), GitUrl::File(_)) {
-            return self.push_local(update);
+    ) -> PushResults {
+        if self.is_local() {
+            let one = |update: &RefUpdate| (update.name.clone(), self.push_local(update));
+            return PushResults(updates.iter().map(one).collect());
         }
-        let session = self.session(cancel).map_err(PushFailure::Failed)?;
+        let seen = Seen::default();
+        let (mut result, mut may_have_arrived) = self.push_once(updates, options, &seen, cancel);
+        if let Err(PushError::Session(SessionError::Git(e))) = &result
+            && !options.is_empty()
+            && e.message().contains("push-options not supported")
+        {
+            tracing::warn!(remote = %self.mirror.remote().url(), "the remote takes no push options; pushing without them");
+            (result, may_have_arrived) = self.push_once(updates, &[], &seen, cancel);
+        }
+        if seen.lease_broken.get() {
+            return PushResults::all(updates, || PushFailure::Outrun);
+        }
+        let error = match result {
+            Ok(()) => return self.statuses(updates, &seen),
+            Err(PushError::Session(SessionError::Git(e)))
+                if e.code() == ErrorCode::NotFastForward =>
+            {
+                return PushResults::all(updates, || PushFailure::Outrun);
+            }
+            Err(e) => e,
+        };
+        // Statuses that did arrive count, whatever broke afterwards.
+        let mut results = self.statuses(updates, &seen);
+        let mut error = Some(match error {
+            PushError::Setup(e) => e,
+            PushError::Session(e) => self.session_error("pushing to", e),
+        });
+        for update in updates {
+            if seen.statuses.borrow().contains_key(&update.name) {
+                continue;
+            }
+            let error = error.take().unwrap_or_else(|| self.no_report());
+            results.0.insert(
+                update.name.clone(),
+                Err(if may_have_arrived {
+                    PushFailure::Unknown(error)
+                } else {
+                    PushFailure::Failed(error)
+                }),
+            );
+        }
+        results
+    }
+
+    fn push_once(
+        &self,
+        updates: &[RefUpdate],
+        options: &[String],
+        seen: &Seen,
+        cancel: &CancellationToken,
+    ) -> (Result<(), PushError>, bool) {
+        let session = match self.session(cancel) {
+            Ok(session) => session,
+            Err(e) => return (Err(PushError::Setup(e)), false),
+        };
         let url = self.mirror.remote().url().for_transport();
-        let lease_broken = Cell::new(false);
-        let statuses: RefCell<BTreeMap<String, Option<String>>> = RefCell::new(BTreeMap::new());
-        let said = RefCell::new(Vec::new());
+        let specs: Vec<String> = updates
+            .iter()
+            .map(|update| {
+                let plus = if update.force { "+" } else { "" };
+                format!("{plus}{}:{}", update.new, update.name)
+            })
+            .collect();
+        let options: Vec<&str> = options.iter().map(String::as_str).collect();
         let pushed = session.run(|| {
             let mut callbacks = RemoteCallbacks::new();
-            callbacks.push_negotiation(|updates| {
-                let stale = updates.iter().any(|u| {
-                    u.dst_refname().ok() != Some(update.name.as_str())
-                        || u.src() != update.expected.unwrap_or_else(|| Oid::ZERO_SHA1)
+            callbacks.push_negotiation(|negotiated| {
+                let fits = negotiated.iter().all(|pair| {
+                    let name = pair.dst_refname().unwrap_or_default();
+                    updates.iter().any(|update| {
+                        update.name == name
+                            && pair.src() == update.expected.unwrap_or(Oid::ZERO_SHA1)
+                    })
                 });
-                if stale {
-                    lease_broken.set(true);
-                    return Err(git2::Error::from_str("the remote moved"));
+                if fits {
+                    return Ok(());
                 }
-                Ok(())
+                seen.lease_broken.set(true);
+                Err(git2::Error::from_str("the remote moved"))
             });
             callbacks.push_update_reference(|name, status| {
-                statuses
+                seen.statuses
                     .borrow_mut()
                     .insert(name.to_owned(), status.map(str::to_owned));
                 Ok(())
             });
             callbacks.sideband_progress(|text| {
-                let mut said = said.borrow_mut();
-                if said.len() < 16 << 10 {
-                    said.extend_from_slice(text);
-                }
+                let mut said = seen.said.borrow_mut();
+                let room = HOOK_TEXT.saturating_sub(said.len()).min(text.len());
+                said.extend_from_slice(&text[..room]);
                 true
             });
             let mut push = PushOptions::new();
-            let options: Vec<&str> = options.iter().map(String::as_str).collect();
             push.remote_callbacks(callbacks)
-                .remote_push_options(&options);
-            let plus = if update.force { "+" } else { "" };
-            self.repository.remote_anonymous(&url)?.push(
-                &[format!("{plus}{}:{}", update.new, update.name)],
-                Some(&mut push),
-            )
+                .remote_push_options(&options)
+                .packbuilder_parallelism(1);
+            // A handle of its own: this one may remember less history than the mirror has by now.
+            open_bare(self.repository.path())?
+                .remote_anonymous(&url)?
+                .push(&specs, Some(&mut push))
         });
-        if lease_broken.get() {
-            return Err(PushFailure::Outrun);
-        }
-        match pushed {
-            Ok(()) => match statuses.borrow().get(&update.name) {
+        (
+            pushed.map_err(PushError::Session),
+            session.may_have_arrived(),
+        )
+    }
+
+    fn statuses(&self, updates: &[RefUpdate], seen: &Seen) -> PushResults {
+        let statuses = seen.statuses.borrow();
+        let said = seen.said.borrow();
+        let one = |update: &RefUpdate| {
+            let result = match statuses.get(&update.name) {
                 Some(None) => Ok(()),
-                Some(Some(status)) => Err(self.refused(update, status, &said.borrow())),
-                None => Err(PushFailure::Unknown(self.mirror.transport_error(
-                    "pushing to",
-                    super::Failure::new(
-                        super::FailureKind::Protocol,
-                        "the remote did not report on the push",
-                    ),
-                ))),
-            },
-            Err(SessionError::Git(e)) if e.code() == ErrorCode::NotFastForward => {
-                Err(PushFailure::Outrun)
-            }
-            Err(e) => {
-                let error = match e {
-                    SessionError::Transport(failure) => {
-                        self.mirror.transport_error("pushing to", failure)
-                    }
-                    SessionError::Git(e) => self.network_error("pushing to", &e),
-                };
-                Err(if session.may_have_arrived() {
-                    PushFailure::Unknown(error)
-                } else {
-                    PushFailure::Failed(error)
-                })
-            }
-        }
+                Some(Some(status)) => Err(self.refused(update, status, &said)),
+                None => Err(PushFailure::Unknown(self.no_report())),
+            };
+            (update.name.clone(), result)
+        };
+        PushResults(updates.iter().map(one).collect())
+    }
+
+    fn no_report(&self) -> GitError {
+        self.mirror.transport_error(
+            "pushing to",
+            Failure::new(
+                FailureKind::Network,
+                "the remote did not say whether it took the push",
+            ),
+        )
     }
 
     fn refused(&self, update: &RefUpdate, status: &str, said: &[u8]) -> PushFailure {
@@ -144,52 +227,12 @@ impl LockedMirror {
             protected: all.contains("protected branch") || all.contains("protected by"),
         })
     }
+}
 
-    /// libgit2's own local push forces the reference without looking; ours goes through its lock.
-    fn push_local(&self, update: &RefUpdate) -> Result<(), PushFailure> {
-        let url = self.mirror.remote().url().clone();
-        let GitUrl::File(path) = &url else {
-            return Err(PushFailure::Outrun);
-        };
-        let failed = |e: git2::Error| PushFailure::Failed(self.network_error("pushing to", &e));
-        let target = git2::Repository::open(path).map_err(failed)?;
-        let mut pack = self.repository.packbuilder().map_err(failed)?;
-        let mut walk = self.repository.revwalk().map_err(failed)?;
-        walk.push(update.new).map_err(failed)?;
-        for reference in target.references().map_err(failed)?.flatten() {
-            if let Some(id) = reference.target() {
-                // What the mirror does not know cannot be left out.
-                let _ = walk.hide(id);
-            }
-        }
-        pack.insert_walk(&mut walk).map_err(failed)?;
-        let odb = target.odb().map_err(failed)?;
-        let mut writer = odb.packwriter().map_err(failed)?;
-        pack.foreach(|chunk| std::io::Write::write_all(&mut writer, chunk).is_ok())
-            .map_err(failed)?;
-        writer.commit().map_err(failed)?;
-        let moved = match update.expected {
-            Some(expected) => {
-                target.reference_matching(&update.name, update.new, true, expected, "push")
-            }
-            None => target.reference(&update.name, update.new, false, "push"),
-        };
-        match moved {
-            Ok(_) => Ok(()),
-            Err(e)
-                if matches!(
-                    e.code(),
-                    ErrorCode::Modified
-                        | ErrorCode::Exists
-                        | ErrorCode::Locked
-                        | ErrorCode::NotFound
-                ) =>
-            {
-                Err(PushFailure::Outrun)
-            }
-            Err(e) => Err(failed(e)),
-        }
-    }
+/// Why a push as a whole failed.
+enum PushError {
+    Setup(GitError),
+    Session(SessionError),
 }
 
 /// What hooks printed, without control characters and git's `remote:` prefixes.

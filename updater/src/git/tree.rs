@@ -1,74 +1,23 @@
 //! Edits on a tree of the repository: which files, what they become, the new tree. No work tree, no index file.
+//!
+//! Only regular files are read: symbolic links are not followed, submodules are not entered, and a Git LFS pointer is
+//! a small file without markers.
 
 use super::error::GitError;
+use super::file_index::{FileIndex, MarkedFile};
 use super::mirror::LockedMirror;
-use crate::edit::{Change, FileEdit, Skip};
+use crate::edit::{Change, Skip};
+use crate::publish::Editor;
+use crate::{Choice, Choices, PolicyName};
 use git2::build::TreeUpdateBuilder;
-use git2::{FileMode, ObjectType, Oid, TreeWalkMode, TreeWalkResult};
-use std::fmt;
+use git2::{DiffOptions, FileMode, ObjectType, Oid, Repository, TreeWalkMode, TreeWalkResult};
+use std::collections::hash_map::DefaultHasher;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{Hash as _, Hasher as _};
 use std::sync::Arc;
 
-/// `spec.update.path`: a directory or a file of the repository, or everything.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
-pub struct UpdatePath(String);
-
-/// A path that leaves the repository.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "update path {path:?} is not inside the repository: give a path relative to its root, without .."
-)]
-pub struct InvalidUpdatePath {
-    /// The path given.
-    pub path: String,
-}
-
-impl UpdatePath {
-    /// Takes a path relative to the repository's root; `.`, `./` and the empty text mean all of it.
-    ///
-    /// # Errors
-    /// [`InvalidUpdatePath`] for a path with `..` or a control character in it.
-    pub fn new(path: &str) -> Result<Self, InvalidUpdatePath> {
-        let mut parts = Vec::new();
-        for part in path.split('/') {
-            match part {
-                "" | "." => {}
-                ".." => {
-                    return Err(InvalidUpdatePath {
-                        path: path.to_owned(),
-                    });
-                }
-                part if part.chars().any(char::is_control) => {
-                    return Err(InvalidUpdatePath {
-                        path: path.to_owned(),
-                    });
-                }
-                part => parts.push(part),
-            }
-        }
-        Ok(Self(parts.join("/")))
-    }
-
-    /// Whether a file of the repository is this path or lies below it.
-    #[must_use]
-    pub fn contains(&self, file: &str) -> bool {
-        self.0.is_empty()
-            || file
-                .strip_prefix(&self.0)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    }
-
-    /// The path without `.` and doubled slashes; empty for the whole repository.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for UpdatePath {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_empty() { "." } else { &self.0 })
-    }
-}
+/// Larger files are not manifests that people edit.
+const LARGEST_FILE: usize = 16 << 20;
 
 /// A file that was changed, with both texts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,14 +30,16 @@ pub struct ChangedFile {
     pub old: Arc<[u8]>,
     /// The bytes now.
     pub new: Arc<[u8]>,
+    pub(crate) executable: bool,
 }
 
 /// A marker that was not followed, or a file that was left alone.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct SkippedMarker {
     /// Path from the root of the repository.
     pub path: String,
     /// Where and why.
+    #[serde(flatten)]
     pub skip: Skip,
 }
 
@@ -97,89 +48,287 @@ pub struct SkippedMarker {
 pub(crate) struct Edits {
     pub(crate) files: Vec<ChangedFile>,
     pub(crate) skipped: Vec<SkippedMarker>,
+    /// Files with markers below the path that was asked for, and the policies they name.
+    pub(crate) marked: Vec<(String, Vec<PolicyName>)>,
 }
 
-/// Runs `edit` over the files of `tree` below `path` that `wanted` names, and builds the tree with their new texts.
-pub(crate) fn edit_tree(
-    mirror: &LockedMirror,
-    tree: Oid,
-    path: &UpdatePath,
-    wanted: &dyn Fn(&str) -> bool,
-    edit: &dyn Fn(&str, &[u8]) -> FileEdit,
-) -> Result<(Oid, Edits), GitError> {
-    let repository = &mirror.repository;
-    let failed = |e: git2::Error| mirror.mirror.mirror_error("reading files", &e);
-    let root = repository.find_tree(tree).map_err(failed)?;
-    let mut candidates = Vec::new();
-    root.walk(TreeWalkMode::PreOrder, |directory, entry| {
-        let Ok(name) = entry.name() else {
-            return TreeWalkResult::Skip;
-        };
-        let file = format!("{directory}{name}");
-        if entry.kind() == Some(ObjectType::Blob)
-            && matches!(entry.filemode(), 0o100_644 | 0o100_755 | 0o100_664)
-            && path.contains(&file)
-            && wanted(&file)
-        {
-            candidates.push((file, entry.id(), entry.filemode()));
-        }
-        TreeWalkResult::Ok
-    })
-    .map_err(failed)?;
-    let mut edits = Edits::default();
-    let mut builder = TreeUpdateBuilder::new();
-    for (file, id, mode) in candidates {
-        let blob = repository.find_blob(id).map_err(failed)?;
-        let done = edit(&file, blob.content());
-        edits
-            .skipped
-            .extend(done.skipped.into_iter().map(|skip| SkippedMarker {
-                path: file.clone(),
-                skip,
-            }));
-        let Some(text) = done.text else { continue };
-        let new = repository.blob(&text).map_err(failed)?;
-        let mode = if mode == 0o100_755 {
-            FileMode::BlobExecutable
-        } else {
-            FileMode::Blob
-        };
-        builder.upsert(&*file, new, mode);
-        edits.files.push(ChangedFile {
-            path: file,
-            changes: done.changes,
-            old: blob.content().into(),
-            new: text.into(),
-        });
-    }
-    let new_tree = if edits.files.is_empty() {
-        tree
-    } else {
-        builder.create_updated(repository, &root).map_err(failed)?
-    };
-    Ok((new_tree, edits))
+/// The trees of one mirror, with the index of their markers.
+pub(crate) struct Trees<'m> {
+    mirror: &'m LockedMirror,
+    editor: &'m dyn Editor,
+    index: FileIndex,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn update_paths_stay_inside() {
-        for (given, normal) in [
-            ("", ""),
-            (".", ""),
-            ("./", ""),
-            ("/a//b/", "a/b"),
-            ("./a/./b", "a/b"),
-        ] {
-            assert_eq!(UpdatePath::new(given).unwrap().as_str(), normal);
+impl<'m> Trees<'m> {
+    pub(crate) fn open(mirror: &'m LockedMirror, editor: &'m dyn Editor) -> Self {
+        let name = editor.name();
+        let index = mirror
+            .mirror
+            .take_index()
+            .filter(|index| index.is_for(&name))
+            .unwrap_or_else(|| FileIndex::load(mirror.mirror.directory(), &name));
+        Self {
+            mirror,
+            editor,
+            index,
         }
-        for given in ["..", "a/../..", "../a", "a/..", "a\0b"] {
-            assert!(UpdatePath::new(given).is_err(), "{given:?}");
-        }
-        let path = UpdatePath::new("./apps").unwrap();
-        assert!(path.contains("apps/x.yaml") && path.contains("apps"));
-        assert!(!path.contains("apps2/x.yaml") && !path.contains("x/apps/y"));
     }
+
+    /// Keeps the index for the next run.
+    pub(crate) fn close(mut self) {
+        self.index.save(self.mirror.mirror.directory());
+        self.mirror.mirror.keep_index(self.index);
+    }
+
+    fn failed(&self, doing: &'static str) -> impl Fn(git2::Error) -> GitError + use<> {
+        let mirror = self.mirror.mirror.clone();
+        move |e| mirror.mirror_error(doing, &e)
+    }
+
+    /// Edits the files of `tree` for which `within` answers yes; nothing is written yet.
+    pub(crate) fn edit(
+        &mut self,
+        tree: Oid,
+        within: &dyn Fn(&str) -> bool,
+        choices: &Choices,
+    ) -> Result<Edits, GitError> {
+        let files = self.marked_files(tree)?;
+        let mut edits = Edits::default();
+        for file in files.iter().filter(|file| within(&file.path)) {
+            let Some(facts) = self.index.facts(file) else {
+                continue;
+            };
+            edits
+                .marked
+                .push((file.path.clone(), facts.policies.clone()));
+            let relevant = hash(&facts.policies, choices);
+            if let Some(skipped) = self.index.settled(file, relevant) {
+                edits
+                    .skipped
+                    .extend(skipped.iter().cloned().map(|skip| SkippedMarker {
+                        path: file.path.clone(),
+                        skip,
+                    }));
+                continue;
+            }
+            let text = self.blob(&file.blob)?;
+            let done = self.editor.edit(&file.path, &text, choices);
+            if let Some(new) = done.text {
+                edits.files.push(ChangedFile {
+                    path: file.path.clone(),
+                    changes: done.changes,
+                    old: text,
+                    new: new.into(),
+                    executable: file.executable,
+                });
+            } else {
+                self.index.settle(file, relevant, done.skipped.clone());
+            }
+            edits
+                .skipped
+                .extend(done.skipped.into_iter().map(|skip| SkippedMarker {
+                    path: file.path.clone(),
+                    skip,
+                }));
+        }
+        Ok(edits)
+    }
+
+    fn blob(&self, id: &str) -> Result<Arc<[u8]>, GitError> {
+        let read = || {
+            let blob = self.mirror.repository.find_blob(Oid::from_str(id)?)?;
+            Ok(Arc::from(blob.content()))
+        };
+        read().map_err(self.failed("reading a file"))
+    }
+
+    /// Writes the changed files and the trees above them; the new root.
+    pub(crate) fn write(&self, tree: Oid, files: &[ChangedFile]) -> Result<Oid, GitError> {
+        let repository = &self.mirror.repository;
+        let write = || {
+            let mut update = TreeUpdateBuilder::new();
+            for file in files {
+                let mode = if file.executable {
+                    FileMode::BlobExecutable
+                } else {
+                    FileMode::Blob
+                };
+                update.upsert(&*file.path, repository.blob(&file.new)?, mode);
+            }
+            update.create_updated(repository, &repository.find_tree(tree)?)
+        };
+        write().map_err(self.failed("writing changed files"))
+    }
+
+    /// The files with markers of a tree: known, or by difference to a known tree, or by reading all of it.
+    fn marked_files(&mut self, tree: Oid) -> Result<Arc<Vec<MarkedFile>>, GitError> {
+        let name = tree.to_string();
+        if let Some(files) = self.index.files(&name) {
+            return Ok(files);
+        }
+        let mut known = None;
+        for base in self.index.known_trees() {
+            if let Some(differs) = self.difference(&base, tree) {
+                known = self.index.files(&base).map(|files| (files, differs));
+                break;
+            }
+        }
+        let (mut files, changed) = match known {
+            Some((files, differs)) => {
+                let mut files: BTreeMap<String, MarkedFile> = files
+                    .iter()
+                    .map(|file| (file.path.clone(), file.clone()))
+                    .collect();
+                for path in &differs.gone {
+                    files.remove(path);
+                }
+                (files, differs.changed)
+            }
+            None => (BTreeMap::new(), self.all_files(tree)?),
+        };
+        let mut seen: HashMap<Oid, bool> = HashMap::new();
+        for entry in changed {
+            let marked = match seen.get(&entry.blob) {
+                Some(false) => false,
+                _ => self.look_at(&entry)?,
+            };
+            seen.insert(entry.blob, marked);
+            if marked {
+                let file = entry.into_marked();
+                files.insert(file.path.clone(), file);
+            } else {
+                files.remove(&entry.path);
+            }
+        }
+        Ok(self.index.insert_tree(name, files))
+    }
+
+    /// Reads a file that is new to the index; whether it has markers.
+    fn look_at(&mut self, entry: &Entry) -> Result<bool, GitError> {
+        if !self.editor.is_candidate(&entry.path) {
+            return Ok(false);
+        }
+        let file = entry.clone().into_marked();
+        if self.index.facts(&file).is_some() {
+            return Ok(true);
+        }
+        let failed = self.failed("reading a file");
+        let odb = self.mirror.repository.odb().map_err(&failed)?;
+        let object = odb.read(entry.blob).map_err(&failed)?;
+        if !self.editor.may_edit(&entry.path, object.data()) {
+            return Ok(false);
+        }
+        if object.len() > LARGEST_FILE {
+            tracing::warn!(
+                path = entry.path,
+                bytes = object.len(),
+                "file is too large to be edited; left alone"
+            );
+            return Ok(false);
+        }
+        let policies = self.editor.policies(&entry.path, object.data());
+        self.index.insert_facts(&file, policies);
+        Ok(true)
+    }
+
+    fn all_files(&self, tree: Oid) -> Result<Vec<Entry>, GitError> {
+        let failed = self.failed("listing files");
+        let root = self.mirror.repository.find_tree(tree).map_err(&failed)?;
+        let mut all = Vec::new();
+        root.walk(TreeWalkMode::PreOrder, |directory, entry| {
+            if entry.kind() == Some(ObjectType::Blob)
+                && let Ok(name) = entry.name()
+            {
+                all.extend(Entry::new(
+                    format!("{directory}{name}"),
+                    entry.id(),
+                    entry.filemode(),
+                ));
+            }
+            TreeWalkResult::Ok
+        })
+        .map_err(&failed)?;
+        all.retain(|entry| self.editor.is_candidate(&entry.path));
+        Ok(all)
+    }
+
+    /// What differs from a known tree; none when that tree is no longer in the mirror.
+    fn difference(&self, base: &str, tree: Oid) -> Option<Differs> {
+        let repository: &Repository = &self.mirror.repository;
+        let base = repository.find_tree(Oid::from_str(base).ok()?).ok()?;
+        let tree = repository.find_tree(tree).ok()?;
+        let mut options = DiffOptions::new();
+        options.skip_binary_check(true).include_typechange(true);
+        let diff = repository
+            .diff_tree_to_tree(Some(&base), Some(&tree), Some(&mut options))
+            .ok()?;
+        let mut differs = Differs::default();
+        for delta in diff.deltas() {
+            if let Some(path) = delta.old_file().path().and_then(|path| path.to_str()) {
+                differs.gone.push(path.to_owned());
+            }
+            let new = delta.new_file();
+            if let Some(path) = new.path().and_then(|path| path.to_str())
+                && new.exists()
+            {
+                let mode = i32::from(new.mode());
+                differs
+                    .changed
+                    .extend(Entry::new(path.to_owned(), new.id(), mode));
+            }
+        }
+        Some(differs)
+    }
+}
+
+#[derive(Default)]
+struct Differs {
+    gone: Vec<String>,
+    changed: Vec<Entry>,
+}
+
+/// A regular file of a tree.
+#[derive(Debug, Clone)]
+struct Entry {
+    path: String,
+    blob: Oid,
+    executable: bool,
+}
+
+impl Entry {
+    /// None for anything but a regular file.
+    fn new(path: String, blob: Oid, mode: i32) -> Option<Self> {
+        match mode {
+            0o100_644 | 0o100_664 => Some(false),
+            0o100_755 => Some(true),
+            _ => None,
+        }
+        .map(|executable| Self {
+            path,
+            blob,
+            executable,
+        })
+    }
+
+    fn into_marked(self) -> MarkedFile {
+        MarkedFile {
+            path: self.path,
+            executable: self.executable,
+            blob: self.blob.to_string(),
+        }
+    }
+}
+
+/// A hash of what these policies chose.
+fn hash(policies: &[PolicyName], choices: &Choices) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for policy in policies {
+        policy.hash(&mut hasher);
+        match choices.get(policy) {
+            Choice::Chosen(image) => (0_u8, image).hash(&mut hasher),
+            Choice::Undecided => 1_u8.hash(&mut hasher),
+            Choice::Unknown => 2_u8.hash(&mut hasher),
+        }
+    }
+    hasher.finish()
 }

@@ -1,4 +1,7 @@
 //! The git engine against real git: `git http-backend`, sshd, file remotes.
 
+mod holds;
 mod publish;
+mod push_branch;
 mod setting;
+mod trouble;

@@ -1,13 +1,14 @@
 //! A remote with a marked file, and a run on it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use tagline_policy::{ImageReference, Tag};
 use tagline_testservers::BareRepository;
 use tagline_updater::git::{
     CancellationToken, GitAuth, GitError, GitReference, Identity, Mirror, Remote, RemoteOptions,
 };
 use tagline_updater::{
-    ChangedFile, Choices, MarkerEditor, PolicyName, PublishRequest, PushOutcome, publish,
+    BranchChoices, ChangedFile, Choices, MarkerEditor, PolicyName, PublishRequest, PushOutcome,
+    publish, publish_branches,
 };
 use tempfile::TempDir;
 
@@ -43,7 +44,7 @@ pub(crate) fn choices(pairs: &[(&str, &str)]) -> Choices {
 pub(crate) struct Setting {
     pub(crate) storage: PathBuf,
     pub(crate) remote: Remote,
-    _directory: Option<TempDir>,
+    _directory: TempDir,
 }
 
 impl Setting {
@@ -56,15 +57,7 @@ impl Setting {
         Self {
             storage: directory.path().to_owned(),
             remote: Remote::new(url, auth, options).unwrap(),
-            _directory: Some(directory),
-        }
-    }
-
-    pub(crate) fn at(storage: &Path, url: &str, auth: GitAuth) -> Self {
-        Self {
-            storage: storage.to_owned(),
-            remote: Remote::new(url, auth, RemoteOptions::default()).unwrap(),
-            _directory: None,
+            _directory: directory,
         }
     }
 
@@ -77,11 +70,35 @@ impl Setting {
         request: &PublishRequest,
         choices: &Choices,
     ) -> Result<PushOutcome, GitError> {
+        self.run_with(request, choices, &CancellationToken::new())
+    }
+
+    pub(crate) fn run_with(
+        &self,
+        request: &PublishRequest,
+        choices: &Choices,
+        cancel: &CancellationToken,
+    ) -> Result<PushOutcome, GitError> {
         publish(
             &self.mirror(),
             request,
             &MarkerEditor::default(),
             choices,
+            &message,
+            cancel,
+        )
+    }
+
+    pub(crate) fn run_branches(
+        &self,
+        request: &PublishRequest,
+        branches: &[BranchChoices],
+    ) -> Result<Vec<Result<PushOutcome, GitError>>, GitError> {
+        publish_branches(
+            &self.mirror(),
+            request,
+            &MarkerEditor::default(),
+            branches,
             &message,
             &CancellationToken::new(),
         )

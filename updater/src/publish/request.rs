@@ -1,0 +1,143 @@
+//! One run: what is checked out, what may change, who commits, where it goes.
+
+use crate::git::{ChangedFile, GitReference, Identity, Signer, UpdatePath};
+use crate::{Choices, PolicyName, SourceIgnore};
+use std::collections::BTreeSet;
+
+use super::Hold;
+
+/// How often a push is tried when others are faster, unless asked otherwise.
+const DEFAULT_TRIES: u32 = 20;
+
+/// Where the changes go.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PushTarget {
+    /// The branch; the checked-out one when none is given.
+    pub branch: Option<String>,
+    /// A second reference to push the same commit to, `source:destination` (`git.push.refspec`).
+    pub refspec: Option<String>,
+    /// Push options, `key=value`, in this order. A remote that takes none gets none, as with Flux.
+    pub options: Vec<String>,
+}
+
+/// How changes are divided into commits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum CommitGrouping {
+    /// Everything that is due in one commit.
+    #[default]
+    Together,
+    /// One commit for each policy whose image changed.
+    PerPolicy,
+}
+
+/// Which reverts by a person are no longer respected.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum ReleaseHolds {
+    /// All are respected.
+    #[default]
+    None,
+    /// Those of these policies are released.
+    Policies(BTreeSet<PolicyName>),
+    /// All are released.
+    All,
+}
+
+impl ReleaseHolds {
+    pub(super) fn releases(&self, policy: &PolicyName) -> bool {
+        match self {
+            Self::None => false,
+            Self::Policies(policies) => policies.contains(policy),
+            Self::All => true,
+        }
+    }
+}
+
+/// What one run is asked to do.
+#[derive(Debug, Clone)]
+pub struct PublishRequest {
+    /// What the changes start from.
+    pub checkout: GitReference,
+    /// Where they go.
+    pub push: PushTarget,
+    /// What may be changed.
+    pub path: UpdatePath,
+    /// What below it may not.
+    pub ignore: SourceIgnore,
+    /// Who wrote the commit. Commits of this author are taken for ours.
+    pub author: Identity,
+    /// Who made it; the author when none is given.
+    pub committer: Option<Identity>,
+    /// Signs it.
+    pub signer: Option<Signer>,
+    /// One commit or several.
+    pub grouping: CommitGrouping,
+    /// Reverts known from earlier runs; git's history is asked as well.
+    pub holds: Vec<Hold>,
+    /// Reverts that are not respected any more.
+    pub release_holds: ReleaseHolds,
+    /// Stop before the commit.
+    pub dry_run: bool,
+    /// The time the commit carries.
+    pub now: jiff::Timestamp,
+    /// How often a push is tried when others are faster.
+    pub tries: u32,
+}
+
+impl PublishRequest {
+    /// A run with defaults: everything in one commit, onto the branch that is checked out.
+    #[must_use]
+    pub fn new(checkout: GitReference, author: Identity, now: jiff::Timestamp) -> Self {
+        Self {
+            checkout,
+            push: PushTarget::default(),
+            path: UpdatePath::default(),
+            ignore: SourceIgnore::none(),
+            author,
+            committer: None,
+            signer: None,
+            grouping: CommitGrouping::default(),
+            holds: Vec::new(),
+            release_holds: ReleaseHolds::default(),
+            dry_run: false,
+            now,
+            tries: DEFAULT_TRIES,
+        }
+    }
+
+    pub(super) fn committer(&self) -> &Identity {
+        self.committer.as_ref().unwrap_or(&self.author)
+    }
+}
+
+/// One branch to push to, and what goes there: `updates/{{ .Policy.Name }}` makes one of these per policy.
+#[derive(Debug, Clone)]
+pub struct BranchChoices {
+    /// The branch.
+    pub branch: String,
+    /// The choices that are written there.
+    pub choices: Choices,
+}
+
+/// The text of a commit.
+pub trait MessageSource {
+    /// The message for a commit that changes `files`.
+    ///
+    /// # Errors
+    /// Whatever the template says; the run ends with [`GitError::Message`](crate::git::GitError::Message).
+    fn message(
+        &self,
+        files: &[ChangedFile],
+    ) -> Result<String, Box<dyn std::error::Error + Send + Sync>>;
+}
+
+impl<F> MessageSource for F
+where
+    F: Fn(&[ChangedFile]) -> Result<String, Box<dyn std::error::Error + Send + Sync>>,
+{
+    fn message(
+        &self,
+        files: &[ChangedFile],
+    ) -> Result<String, Box<dyn std::error::Error + Send + Sync>> {
+        self(files)
+    }
+}
