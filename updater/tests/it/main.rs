@@ -2,5 +2,6 @@
 #![cfg(test)]
 
 mod directory;
+mod forge;
 mod git;
 mod setters;
