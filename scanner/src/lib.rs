@@ -23,8 +23,7 @@ mod varint;
 
 pub use budget::{BudgetLimits, BudgetName, BudgetStatus, Priority};
 pub use credentials::{
-    CloudOptions, CloudProvider, Credential, CredentialError, CredentialIdentity, CredentialSource,
-    ProvideCredentials, UnknownProvider,
+    Credential, CredentialError, CredentialIdentity, CredentialSource, ProvideCredentials,
 };
 pub use discovery::{
     Discovered, DiscoveryError, FoundImage, ImageFilter, ImageText, InvalidImageText, Place,

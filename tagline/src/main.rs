@@ -6,6 +6,8 @@ mod exit;
 mod manifest;
 mod output;
 mod resources;
+mod service;
+mod settings;
 
 mod shutdown;
 

@@ -2,12 +2,15 @@
 
 use super::input::InputArgs;
 use crate::exit::{BadInput, Exit};
-use crate::manifest::{Place, Position, Problem, Severity};
+use crate::manifest::{Place, Position, Problem, Severity, nearest};
 use crate::output::{BAD, GOOD, Output};
-use crate::resources::{ObjectName, Resources, load};
+use crate::resources::{Kind, Resources, load};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use tagline_updater::directory::{self, DirectoryOptions};
+use tagline_updater::edit::{Skip, SkipReason};
+use tagline_updater::{Choices, PolicyName};
 
 /// Flags of `tagline check`.
 #[derive(Debug, clap::Args)]
@@ -43,7 +46,7 @@ pub(crate) fn run(args: &CheckArgs, output: &Output) -> anyhow::Result<Exit> {
     let resources = load(&args.input.sources()?, &args.input.load_options());
     let mut problems = resources.problems.clone();
     if let Some(path) = &args.path {
-        problems.extend(markers::check(path, &resources)?);
+        problems.extend(markers(path, &resources)?);
     }
     for problem in &problems {
         output.problem(problem);
@@ -101,27 +104,65 @@ fn plural_note(count: usize, what: &str) -> String {
     }
 }
 
-mod markers {
-    //! Markers in a directory that name no policy, and files that cannot be edited.
-
-    use super::*;
-    use tagline_updater::edit::{EditOptions, SkipReason};
-    use tagline_updater::{Choices, PolicyName};
-
-    pub(super) fn check(
-        path: &std::path::Path,
-        resources: &Resources,
-    ) -> anyhow::Result<Vec<Problem>> {
-        let _ = (
-            path,
-            resources,
-            EditOptions::default(),
-            SkipReason::Alias,
-            Choices::new(),
-        );
-        let _ = PolicyName::new("", "");
-        let _ = ObjectName::new("", "");
-        let _ = (Place::file(path), Position::START);
-        Ok(Vec::new())
+/// Markers in a directory that name no policy, and files that cannot be edited.
+fn markers(path: &Path, resources: &Resources) -> anyhow::Result<Vec<Problem>> {
+    let mut choices = Choices::new();
+    let refused = resources.refused.iter().map(|refused| &refused.key);
+    let policies = resources.image_policies.values().map(|policy| &policy.key);
+    let mut known: Vec<String> = Vec::new();
+    for key in policies
+        .chain(refused)
+        .filter(|key| key.kind == Kind::ImagePolicy)
+    {
+        choices.insert_undecided(PolicyName::new(
+            key.name.namespace.as_str(),
+            key.name.name.as_str(),
+        ));
+        known.push(format!("{}:{}", key.name.namespace, key.name.name));
     }
+    let options = DirectoryOptions {
+        dry_run: true,
+        ..DirectoryOptions::default()
+    };
+    let update = directory::update(path, &choices, &options)
+        .map_err(|error| BadInput::error(format!("--path {:#}", anyhow::Error::from(error))))?;
+    let whole_directory = path.is_dir();
+    let problem = |(file, skip): (String, Skip)| {
+        let file = if whole_directory {
+            path.join(file)
+        } else {
+            path.to_owned()
+        };
+        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        let at = Position {
+            line: count(skip.line),
+            column: count(skip.column),
+        };
+        let place = Place::new(file, at);
+        let problem = match skip.reason {
+            // Every policy is undecided here: this one is known.
+            SkipReason::NoChoice => return None,
+            SkipReason::UnknownPolicy => {
+                let setter = skip.setter.unwrap_or_default();
+                let name: String = setter.splitn(3, ':').take(2).collect::<Vec<_>>().join(":");
+                let help = match nearest(&name, known.iter().map(String::as_str)) {
+                    Some(near) => format!("did you mean {near:?}?"),
+                    None => "add the ImagePolicy to the files given with -f, or correct the marker"
+                        .to_owned(),
+                };
+                Problem::error(
+                    place,
+                    format!("the marker names ImagePolicy {name:?}, which does not exist"),
+                )
+                .help(help)
+            }
+            SkipReason::Unparsable => Problem::error(place, skip.detail)
+                .help("correct the syntax; until then the file's markers are not followed"),
+            SkipReason::MalformedMarker => Problem::error(place, skip.detail)
+                .help("write for example # {\"$imagepolicy\": \"namespace:policy\"}"),
+            _ => Problem::warning(place, skip.detail),
+        };
+        Some(problem)
+    };
+    Ok(update.skipped.into_iter().filter_map(problem).collect())
 }

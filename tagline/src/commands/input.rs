@@ -47,10 +47,15 @@ impl InputArgs {
 
     /// Reads everything and tells what is wrong with it.
     pub(crate) fn load(&self, output: &Output) -> anyhow::Result<Resources> {
-        let resources = load(&self.sources()?, &self.load_options());
+        Ok(self.load_from(&self.sources()?, output))
+    }
+
+    /// Reads everything from sources that are open already, and tells what is wrong with it.
+    pub(crate) fn load_from(&self, sources: &[Source], output: &Output) -> Resources {
+        let resources = load(sources, &self.load_options());
         for problem in &resources.problems {
             output.problem(problem);
         }
-        Ok(resources)
+        resources
     }
 }

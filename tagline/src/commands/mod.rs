@@ -1,5 +1,6 @@
 //! One module per command: its flags, what it does, how it prints its result.
 
+mod ad_hoc;
 pub(crate) mod check;
 pub(crate) mod completion;
 mod input;
@@ -7,6 +8,7 @@ pub(crate) mod run;
 pub(crate) mod scan;
 pub(crate) mod select;
 pub(crate) mod store;
+mod suggest;
 mod tag_list;
 pub(crate) mod tags;
 pub(crate) mod update;

@@ -1,14 +1,115 @@
-//! `tagline run`.
+//! `tagline run`: the service on manifest files.
 
+use super::input::InputArgs;
 use crate::cli::GlobalArgs;
-use crate::exit::Exit;
-use crate::output::Output;
+use crate::exit::{BadInput, Exit};
+use crate::output::{BAD, Column, DIM, GOOD, Output, Table, WARN};
+use crate::service::{ObjectState, Report, Service};
+use crate::settings::{RegistryArgs, ServiceArgs, Settings};
+use crate::shutdown;
+use std::io::Write;
 
 /// Flags of `tagline run`.
 #[derive(Debug, clap::Args)]
-pub(crate) struct RunArgs {}
+#[command(
+    after_help = "Examples:\n  tagline run -f clusters/prod\n  tagline run --once -f clusters/prod -o json\n  kubectl kustomize DIR | tagline run -f -"
+)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    input: InputArgs,
+    /// Ask every target now, write what is to be written, print what was done, and end
+    #[arg(long)]
+    once: bool,
+    #[command(flatten)]
+    service: ServiceArgs,
+    #[command(flatten)]
+    registry: RegistryArgs,
+}
 
-/// Runs it.
-pub(crate) fn run(_args: RunArgs, _global: &GlobalArgs, _output: &Output) -> anyhow::Result<Exit> {
-    Ok(Exit::Failed)
+/// Runs.
+pub(crate) fn run(args: RunArgs, global: &GlobalArgs, output: &Output) -> anyhow::Result<Exit> {
+    if !args.input.is_given() {
+        return Err(BadInput::error(
+            "nothing to run: give files or directories with -f",
+        ));
+    }
+    let sources = args.input.sources()?;
+    let resources = args.input.load_from(&sources, output);
+    if resources.is_empty() && args.once {
+        return Err(BadInput::error(
+            "there is no usable object in the files given with -f",
+        ));
+    }
+    let settings = Settings::resolve(global, &args.service, &args.registry, &resources)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let load_options = args.input.load_options();
+    let store = super::ad_hoc::open_store(&settings.storage_path)?;
+    runtime.block_on(async {
+        let cancel = shutdown::on_signal()?;
+        let mut service = Service::open(
+            settings,
+            store,
+            sources,
+            load_options,
+            resources,
+            cancel.clone(),
+        )?;
+        if !args.once {
+            tracing::info!("running; send SIGTERM or press Ctrl-C to end");
+            service.run().await?;
+            return Ok(Exit::Done);
+        }
+        service
+            .run_once(|total| output.progress().bar("scanning", total))
+            .await?;
+        if cancel.is_cancelled() {
+            return Err(anyhow::anyhow!("interrupted before the pass was complete"));
+        }
+        let report = service.report();
+        output.print(&report, |out, output| table(&report, out, output))?;
+        Ok(if report.has_failures() {
+            Exit::Failed
+        } else {
+            Exit::Done
+        })
+    })
+}
+
+fn table(report: &Report, out: &mut dyn Write, output: &Output) -> std::io::Result<()> {
+    let mut table = Table::new([
+        Column::Left("KIND"),
+        Column::Left("NAME"),
+        Column::Left("STATE"),
+        Column::Left("REASON"),
+        Column::Flexible("RESULT"),
+        Column::Flexible("MESSAGE"),
+    ]);
+    for object in &report.objects {
+        let (word, style) = match object.state {
+            ObjectState::Ready => ("Ready", GOOD),
+            ObjectState::Failed => ("Failed", BAD),
+            ObjectState::Unknown => ("Unknown", WARN),
+            ObjectState::Suspended => ("Suspended", DIM),
+            ObjectState::LeftOut => ("LeftOut", DIM),
+        };
+        table
+            .row()
+            .cell(object.kind.as_str())
+            .cell(format!("{}/{}", object.namespace, object.name))
+            .styled(word, style)
+            .cell(&object.reason)
+            .cell(&object.result)
+            .cell(&object.message);
+    }
+    table.write(out, output)?;
+    let others: usize = report.passed_over.values().sum();
+    if others > 0 {
+        writeln!(
+            out,
+            "{DIM}{others} documents of other kinds passed over{DIM:#}"
+        )?;
+    }
+    Ok(())
 }

@@ -1,18 +1,22 @@
 //! `tagline select`: which tag does a policy choose, and why.
 
+use super::ad_hoc;
 use super::input::InputArgs;
 use super::tag_list::{TagList, read_tag_list};
 use crate::cli::GlobalArgs;
 use crate::exit::{BadInput, Exit};
 use crate::output::{BAD, Column, DIM, GOOD, Output, Table};
-use crate::resources::{ImagePolicySpec, Object, ObjectName, Resources, Span};
+use crate::resources::{ImagePolicySpec, ImageRepositorySpec, Object, ObjectName, Resources, Span};
+use crate::service::registry_access;
+use crate::settings::{RegistryArgs, ServiceArgs, Settings};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use std::sync::Arc;
 use tagline_policy::{
-    Choice, Context, Exclusions, Explanation, FilterTags, Guards, ListOrder, Policy, PolicySpec,
-    Sortable, Tag, TagVerdict, Unparsable, Verdict,
+    Choice, Context, Exclusions, Explanation, FilterTags, Guards, ImageName, ListOrder, Policy,
+    PolicySpec, Sortable, Tag, TagVerdict, Unparsable, Verdict,
 };
+use tagline_scanner::ScanTarget;
 
 /// Flags of `tagline select`.
 #[derive(Debug, clap::Args)]
@@ -45,6 +49,8 @@ pub(crate) struct SelectArgs {
     /// Allow plain http for --image
     #[arg(long, requires = "image")]
     insecure: bool,
+    #[command(flatten)]
+    registry: RegistryArgs,
 }
 
 /// A policy written as flags.
@@ -143,7 +149,7 @@ pub(crate) fn run(args: SelectArgs, global: &GlobalArgs, output: &Output) -> any
     }
     if args.suggest {
         let tags = tags_of_flags(&args, global, output)?;
-        let _ = tags;
+        return super::suggest::run(&tags, output);
     }
     let questions = match written {
         Some(spec) => {
@@ -324,9 +330,10 @@ fn tags_of_flags(
 ) -> anyhow::Result<Arc<TagList>> {
     match (&args.tags, &args.image) {
         (Some(file), _) => Ok(Arc::new(read_tag_list(file, output)?)),
-        (None, Some(_image)) => {
-            let _ = (global, args.insecure);
-            Err(BadInput::error("not yet"))
+        (None, Some(image)) => {
+            let target = ad_hoc::target(image, args.insecure)?;
+            let scanner = ad_hoc::scanner(global, &args.registry)?;
+            Ok(Arc::new(ad_hoc::scan_tags(&scanner, &target)?))
         }
         (None, None) => Err(BadInput::error(
             "no tags to choose from: give --tags FILE (or -), or --image IMAGE to scan",
@@ -367,9 +374,8 @@ fn questions_of_files(
         let policy = Policy::compile(&spec).map_err(|error| BadInput::error(error.to_string()))?;
         let tags = match (&from_file, repository) {
             (Some(tags), _) => Arc::clone(tags),
-            (None, Some(_)) => {
-                let _ = global;
-                return Err(BadInput::error("not yet"));
+            (None, Some(repository)) => {
+                Arc::new(scan_repository(args, repository, &resources, global)?)
             }
             (None, None) => {
                 return Err(BadInput::error(format!(
@@ -385,6 +391,21 @@ fn questions_of_files(
         });
     }
     Ok(questions)
+}
+
+fn scan_repository(
+    args: &SelectArgs,
+    repository: &Object<ImageRepositorySpec>,
+    resources: &Resources,
+    global: &GlobalArgs,
+) -> anyhow::Result<TagList> {
+    let settings = Settings::resolve(global, &ServiceArgs::default(), &args.registry, resources)?;
+    let image = ImageName::parse(&repository.spec.image)
+        .map_err(|error| BadInput::error(error.to_string()))?;
+    let access = registry_access::access(repository, resources)
+        .map_err(|failure| anyhow::anyhow!("{}: {}", repository.key, failure.message))?;
+    let scanner = ad_hoc::scanner_of(global, &settings)?;
+    ad_hoc::scan_tags(&scanner, &ScanTarget::new(image, access))
 }
 
 fn chosen_policies<'r>(

@@ -1,41 +1,29 @@
-//! Unified diffs, coloured on a terminal.
+//! Unified diffs in colour.
 
 use super::{BAD, DIM, GOOD, STRONG};
-use similar::{ChangeTag, TextDiff};
 use std::io::{self, Write};
 
-/// Lines shown around a change.
-const CONTEXT: usize = 3;
-
-/// Writes the difference of one file as a patch that `git apply` and `patch -p1` take.
+/// Writes a unified diff, coloured line by line. Without colours it is the same text.
 ///
 /// # Errors
 /// When the writer fails.
-pub(crate) fn unified_diff(
-    out: &mut dyn Write,
-    path: &str,
-    old: &[u8],
-    new: &[u8],
-) -> io::Result<()> {
-    let (old, new) = (String::from_utf8_lossy(old), String::from_utf8_lossy(new));
-    let diff = TextDiff::from_lines(&*old, &*new);
-    writeln!(out, "{STRONG}--- a/{path}{STRONG:#}")?;
-    writeln!(out, "{STRONG}+++ b/{path}{STRONG:#}")?;
-    for hunk in diff.unified_diff().context_radius(CONTEXT).iter_hunks() {
-        writeln!(out, "{DIM}{}{DIM:#}", hunk.header())?;
-        for change in hunk.iter_changes() {
-            let (sign, style) = match change.tag() {
-                ChangeTag::Delete => ("-", BAD),
-                ChangeTag::Insert => ("+", GOOD),
-                ChangeTag::Equal => (" ", anstyle::Style::new()),
-            };
-            let line = change.value();
-            let text = line.strip_suffix('\n').unwrap_or(line);
-            writeln!(out, "{style}{sign}{text}{style:#}")?;
-            if change.missing_newline() {
-                writeln!(out, "\\ No newline at end of file")?;
+pub(crate) fn colored_diff(out: &mut dyn Write, diff: &str) -> io::Result<()> {
+    for line in diff.split_inclusive('\n') {
+        let (text, end) = match line.strip_suffix('\n') {
+            Some(text) => (text, "\n"),
+            None => (line, ""),
+        };
+        let style = match text.as_bytes() {
+            [b'-', b'-', b'-', ..] | [b'+', b'+', b'+', ..] => STRONG,
+            [b'@', b'@', ..] => DIM,
+            [b'-', ..] => BAD,
+            [b'+', ..] => GOOD,
+            _ => {
+                write!(out, "{text}{end}")?;
+                continue;
             }
-        }
+        };
+        write!(out, "{style}{text}{style:#}{end}")?;
     }
     Ok(())
 }
@@ -45,19 +33,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn is_a_patch() {
+    fn without_colours_it_is_the_same_patch() {
+        let patch = "--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\r\n+b\r\n\\ No newline at end of file";
         let mut out = Vec::new();
-        unified_diff(
-            &mut out,
-            "a.yaml",
-            b"1\n2\n3\n4\n5\n",
-            b"1\n2\n3\nfour\n5\n",
-        )
-        .unwrap();
+        colored_diff(&mut out, patch).unwrap();
         let text = String::from_utf8(out).unwrap();
-        assert_eq!(
-            anstream::adapter::strip_str(&text).to_string(),
-            "--- a/a.yaml\n+++ b/a.yaml\n@@ -1,5 +1,5 @@\n 1\n 2\n 3\n-4\n+four\n 5\n"
-        );
+        assert!(text.contains('\u{1b}'));
+        let plain: String = anstream::adapter::strip_str(&text).to_string();
+        assert_eq!(plain, patch.replace('\r', ""));
     }
 }

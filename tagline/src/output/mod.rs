@@ -8,9 +8,9 @@ mod progress;
 mod table;
 mod text;
 
-pub(crate) use diff::unified_diff;
+pub(crate) use diff::colored_diff;
 pub(crate) use log::{LogFormat, start_logging};
-pub(crate) use progress::Progress;
+pub(crate) use progress::{Bar, Progress};
 pub(crate) use table::{Column, Table};
 pub(crate) use text::{age, printable};
 
@@ -146,6 +146,13 @@ impl Output {
     /// Tells a warning that is about no place in a file.
     pub(crate) fn warning(&self, message: &str) {
         self.say(&format!("{WARN}warning:{WARN:#} {message}"));
+    }
+
+    /// Says something that only a person at a terminal wants to know.
+    pub(crate) fn note(&self, text: &str) {
+        if self.format == Format::Table && io::stderr().is_terminal() {
+            self.say(&format!("{DIM}{text}{DIM:#}"));
+        }
     }
 
     /// Columns of the terminal on standard output; `None` when it is not one.

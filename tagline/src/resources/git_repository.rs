@@ -76,3 +76,15 @@ pub(crate) enum GitProvider {
     /// A GitHub App.
     Github,
 }
+
+impl GitProvider {
+    /// Its name in manifests.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Generic => "generic",
+            Self::Aws => "aws",
+            Self::Azure => "azure",
+            Self::Github => "github",
+        }
+    }
+}

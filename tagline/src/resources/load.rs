@@ -573,6 +573,14 @@ impl Resources {
             .collect()
     }
 
+    /// Whether there is no object at all that could be used.
+    pub(crate) fn is_empty(&self) -> bool {
+        Kind::ALL
+            .into_iter()
+            .all(|kind| self.names(kind).next().is_none())
+            && self.refused.is_empty()
+    }
+
     /// Whether anything is wrong enough that a check must fail.
     pub(crate) fn has_errors(&self) -> bool {
         self.problems

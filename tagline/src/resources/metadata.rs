@@ -203,6 +203,13 @@ impl ObjectKey {
     }
 }
 
+impl NamespacedReference {
+    /// What it names, seen from a namespace.
+    pub(crate) fn in_namespace(&self, own: &str) -> ObjectName {
+        ObjectName::new(self.namespace.as_deref().unwrap_or(own), self.name.as_str())
+    }
+}
+
 impl LabelSelector {
     /// Whether labels satisfy every condition. An empty selector matches everything.
     pub(crate) fn matches(&self, labels: &BTreeMap<String, String>) -> bool {

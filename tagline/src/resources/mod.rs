@@ -28,9 +28,12 @@ pub(crate) use image_update_automation::{
     UpdateStrategyName,
 };
 pub(crate) use load::{LoadOptions, Object, Refused, Resources, load};
-pub(crate) use metadata::{DEFAULT_NAMESPACE, Kind, LabelSelector, ObjectKey, ObjectName};
+pub(crate) use metadata::{
+    DEFAULT_NAMESPACE, Kind, LabelSelector, NamespacedReference, ObjectKey, ObjectName,
+};
 pub(crate) use references::Reference;
 pub(crate) use secret::SecretData;
+pub(crate) use settings::{RegistryEntry, SettingsSpec};
 pub(crate) use source::Source;
 pub(crate) use sync::SyncSpec;
 pub(crate) use watch::FileWatch;

@@ -2,6 +2,5 @@
 #![cfg(test)]
 
 mod directory;
-mod forge;
 mod git;
 mod setters;

@@ -1,0 +1,286 @@
+//! From an automation and the policies' choices to a run of the updater.
+
+use super::git_access;
+use super::status::{Failure, ImageRef};
+use crate::resources::{
+    CommitGrouping, GitReference, ImageUpdateAutomationSpec, Object, ObjectName, Resources,
+    SecretData, SigningKeyType, UpdateStrategyName,
+};
+use crate::settings::Settings;
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use tagline_updater::git::{
+    CancellationToken, GitError, GitReference as Checkout, Identity, Mirror, ReferenceFields,
+    Remote, Signer, UpdatePath,
+};
+use tagline_updater::{
+    Choices, CommitGrouping as Grouping, MarkerEditor, PolicyName, PublishRequest, PushOutcome,
+    PushTarget, publish,
+};
+
+/// Flux's commit message where no template is given.
+const DEFAULT_MESSAGE: &str = "Update from image update automation";
+
+/// A run that is ready to go.
+pub(crate) struct Publication {
+    /// The remote.
+    pub(crate) remote: Remote,
+    /// What is checked out, changed, committed and pushed.
+    pub(crate) request: PublishRequest,
+    /// What the policies chose.
+    pub(crate) choices: Choices,
+    /// Those choices by policy, as the status keeps them.
+    pub(crate) observed: BTreeMap<String, ImageRef>,
+}
+
+/// The policies an automation may use: those of its namespace that its selector matches.
+pub(crate) fn policies_of<'r>(
+    automation: &'r Object<ImageUpdateAutomationSpec>,
+    resources: &'r Resources,
+) -> impl Iterator<Item = &'r ObjectName> {
+    let own = automation.key.name.namespace.as_str();
+    let spec = &automation.spec;
+    resources
+        .image_policies
+        .iter()
+        .filter(move |(name, policy)| {
+            let namespace_fits = name.namespace == own
+                || spec
+                    .policy_namespace_selector
+                    .as_ref()
+                    .is_some_and(|selector| {
+                        selector.matches(&resources.namespace_labels(&name.namespace))
+                    });
+            let labels_fit = spec
+                .policy_selector
+                .as_ref()
+                .is_none_or(|selector| selector.matches(&policy.labels));
+            namespace_fits && labels_fit
+        })
+        .map(|(name, _)| name)
+}
+
+/// Puts a run together.
+///
+/// # Errors
+/// A [`Failure`] with Flux's reason and message when something it needs is missing or wrong.
+pub(crate) fn prepare<'p>(
+    automation: &Object<ImageUpdateAutomationSpec>,
+    resources: &Resources,
+    settings: &Settings,
+    latest: impl Fn(&ObjectName) -> Option<&'p ImageRef>,
+    now: Timestamp,
+) -> Result<Publication, Failure> {
+    let spec = &automation.spec;
+    let own = automation.key.name.namespace.as_str();
+    let git = spec.git.as_ref().ok_or_else(|| {
+        Failure::stalled(
+            "InvalidSourceConfiguration",
+            "source kind 'GitRepository' necessitates field .spec.git: invalid source configuration",
+        )
+    })?;
+    let source = ObjectName::new(
+        spec.source_ref.namespace.as_deref().unwrap_or(own),
+        spec.source_ref.name.as_str(),
+    );
+    if settings.no_cross_namespace_refs && source.namespace != own {
+        return Err(Failure::stalled(
+            "AccessDenied",
+            format!(
+                "can't access 'GitRepository/{source}', cross-namespace references have been blocked"
+            ),
+        ));
+    }
+    let repository = resources.git_repositories.get(&source).ok_or_else(|| {
+        let why = resources
+            .refused
+            .iter()
+            .find(|refused| {
+                refused.key.kind == crate::resources::Kind::GitRepository
+                    && refused.key.name == source
+            })
+            .map_or_else(
+                || format!("GitRepository {source} not found"),
+                |refused| {
+                    format!(
+                        "GitRepository {source} at {} cannot be used: {}",
+                        refused.place, refused.message
+                    )
+                },
+            );
+        source_failed(format!("referenced git repository does not exist: {why}"))
+    })?;
+    if spec.update.strategy == UpdateStrategyName::Annotations {
+        return Err(Failure::stalled(
+            "InvalidUpdateStrategy",
+            "unsupported update strategy: Annotations",
+        ));
+    }
+    let remote = git_access::remote(repository, resources, settings.git_timeout)?;
+    let reference = git
+        .checkout
+        .as_ref()
+        .map(|checkout| &checkout.reference)
+        .or(repository.spec.reference.as_ref());
+    let checkout = checkout(reference).map_err(|error| source_failed(error.to_string()))?;
+    let author = &git.commit.author;
+    let author = Identity::new(author.name.as_deref().unwrap_or_default(), &author.email);
+    let mut request = PublishRequest::new(checkout, author, now);
+    if let Some(push) = &git.push {
+        request.push = PushTarget {
+            branch: push.branch.clone(),
+            refspec: push.refspec.clone(),
+            options: push
+                .options
+                .iter()
+                .flatten()
+                .map(|(key, value)| format!("{key}={value}"))
+                .collect(),
+        };
+    }
+    request.path =
+        UpdatePath::new(spec.update.path.as_deref().unwrap_or_default()).map_err(|error| {
+            Failure::stalled("UpdateFailed", format!("failed to apply policies: {error}"))
+        })?;
+    request.grouping = match git.commit.grouping {
+        CommitGrouping::All => Grouping::Together,
+        CommitGrouping::Policy => Grouping::PerPolicy,
+    };
+    if let Some(key) = &git.commit.signing_key {
+        let name = ObjectName::new(own, key.secret_ref.name.as_str());
+        let secret = resources.secrets.get(&name).ok_or_else(|| {
+            source_failed(format!(
+                "failed to get signing key secret '{name}': there is no such Secret"
+            ))
+        })?;
+        request.signer = Some(signer(key.key_type, secret)?);
+    }
+    let mut choices = Choices::new();
+    let mut observed = BTreeMap::new();
+    for name in policies_of(automation, resources) {
+        let policy = PolicyName::new(name.namespace.as_str(), name.name.as_str());
+        match latest(name) {
+            Some(image) => {
+                choices.insert(policy, image.into());
+                observed.insert(observed_name(own, name), image.clone());
+            }
+            None => choices.insert_undecided(policy),
+        }
+    }
+    Ok(Publication {
+        remote,
+        request,
+        choices,
+        observed,
+    })
+}
+
+/// How a policy is named in `status.observedPolicies`: by its name alone in the automation's own namespace,
+/// as in Flux.
+pub(crate) fn observed_name(own: &str, policy: &ObjectName) -> String {
+    if policy.namespace == own {
+        policy.name.clone()
+    } else {
+        policy.to_string()
+    }
+}
+
+fn checkout(reference: Option<&GitReference>) -> Result<Checkout, GitError> {
+    let fields = reference.map_or_else(ReferenceFields::default, |reference| ReferenceFields {
+        branch: reference.branch.clone(),
+        tag: reference.tag.clone(),
+        semver: reference.semver.clone(),
+        name: reference.name.clone(),
+        commit: reference.commit.clone(),
+    });
+    Checkout::from_fields(&fields)
+}
+
+fn signer(key_type: SigningKeyType, secret: &Object<SecretData>) -> Result<Signer, Failure> {
+    use super::registry_access::text;
+    let read = |key| {
+        text(&secret.spec, key).map_err(|error| source_failed(format!("{}: {error}", secret.key)))
+    };
+    match key_type {
+        SigningKeyType::Ssh => {
+            let identity = read("identity")?.ok_or_else(|| {
+                source_failed(format!(
+                    "signing key secret '{}' does not contain a 'identity' key",
+                    secret.key.name
+                ))
+            })?;
+            Signer::ssh(&identity, read("password")?.as_ref())
+                .map_err(|error| source_failed(format!("{}: {error}", secret.key)))
+        }
+        SigningKeyType::Gpg => Err(source_failed(format!(
+            "{}: OpenPGP signing is not built in; use a key of type ssh",
+            secret.key
+        ))),
+    }
+}
+
+fn source_failed(message: String) -> Failure {
+    Failure::retried(
+        "SourceManagerFailed",
+        format!("failed configuring source manager: {message}"),
+    )
+}
+
+/// Does a run. Blocks.
+///
+/// # Errors
+/// A [`Failure`] with Flux's reason and message.
+pub(crate) fn run(
+    publication: &Publication,
+    storage: &Path,
+    ci_skip: Option<&str>,
+    cancel: &CancellationToken,
+) -> Result<PushOutcome, Failure> {
+    let mirror = Mirror::open(storage, &publication.remote).map_err(|error| failure(&error))?;
+    let text = match ci_skip {
+        Some(skip) => format!("{DEFAULT_MESSAGE}{skip}"),
+        None => DEFAULT_MESSAGE.to_owned(),
+    };
+    let message = move |_: &[tagline_updater::ChangedFile]| -> Result<String, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(text.clone())
+    };
+    publish(
+        &mirror,
+        &publication.request,
+        &MarkerEditor::default(),
+        &publication.choices,
+        &message,
+        cancel,
+    )
+    .map_err(|error| failure(&error))
+}
+
+fn failure(error: &GitError) -> Failure {
+    match error {
+        GitError::InvalidArgument { .. } | GitError::NoPushBranch { .. } | GitError::Sign(_) => {
+            source_failed(error.to_string())
+        }
+        GitError::PathNotFound { .. } | GitError::Edit { .. } => {
+            Failure::retried("UpdateFailed", format!("failed to apply policies: {error}"))
+        }
+        GitError::Message(_) | GitError::Refused { .. } | GitError::Outrun { .. } => {
+            Failure::retried(
+                "GitOperationFailed",
+                format!("failed to update source: {error}"),
+            )
+        }
+        GitError::Transport { doing, .. } if doing.contains("push") => Failure::retried(
+            "GitOperationFailed",
+            format!("failed to update source: {error}"),
+        ),
+        _ => Failure::retried(
+            "GitOperationFailed",
+            format!("failed to checkout source: {error}"),
+        ),
+    }
+}
+
+/// A publication shared with the task that runs it.
+pub(crate) type SharedPublication = Arc<Publication>;

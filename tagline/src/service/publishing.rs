@@ -1,0 +1,186 @@
+//! Starts runs of the updater for automations that are due, and takes over what they did.
+
+use super::back_off::pause;
+use super::publish::{self, SharedPublication};
+use super::reload::spec_fingerprint;
+use super::selecting::after;
+use super::state::{Done, automation_key, remember};
+use super::status::{Failure, Retry};
+use super::{ObjectOrTarget, PUBLISHES_AT_ONCE, Service};
+use crate::resources::ObjectName;
+use jiff::Timestamp;
+use std::sync::Arc;
+use tagline_updater::git::CommitId;
+use tagline_updater::{PushOutcome, PushState};
+
+impl Service {
+    pub(super) fn start_publishes(&mut self) {
+        let due: Vec<ObjectName> = self.due_automations.iter().cloned().collect();
+        for name in due {
+            if self.publishes >= PUBLISHES_AT_ONCE {
+                return;
+            }
+            self.start_publish(&name);
+        }
+    }
+
+    fn start_publish(&mut self, name: &ObjectName) {
+        let now = self.now();
+        let Some(state) = self.states.automations.get(name) else {
+            self.due_automations.remove(name);
+            return;
+        };
+        if state.object.spec.suspend {
+            self.due_automations.remove(name);
+            return;
+        }
+        if state.running {
+            return;
+        }
+        let policies = &self.states.policies;
+        let prepared = publish::prepare(
+            &state.object,
+            &self.resources,
+            &self.settings,
+            |policy| policies.get(policy)?.status.latest_ref.as_ref(),
+            now,
+        );
+        let publication = match prepared {
+            Ok(publication) => Arc::new(publication),
+            Err(failure) => {
+                self.due_automations.remove(name);
+                return self.automation_failed(name, &failure);
+            }
+        };
+        // Runs on one remote share a mirror: one after the other.
+        let remote = publication.remote.url().to_string();
+        if !self.busy_remotes.insert(remote.clone()) {
+            return;
+        }
+        self.due_automations.remove(name);
+        self.publishes += 1;
+        if let Some(state) = self.automation_mut(name) {
+            state.running = true;
+            state.remote = Some(remote);
+            state.status.last_automation_run_time = Some(now);
+        }
+        let storage = self.settings.storage_path.clone();
+        let ci_skip = self.settings.ci_skip_message.clone();
+        let cancel = self.cancel.clone();
+        let owned = name.clone();
+        self.spawn(ObjectOrTarget::Object(automation_key(name)), async move {
+            let shared = Arc::clone(&publication);
+            let work = move || publish::run(&shared, &storage, ci_skip.as_deref(), &cancel);
+            let result = match tokio::task::spawn_blocking(work).await {
+                Ok(result) => result.map(Box::new),
+                Err(error) => Err(Failure::retried(
+                    "GitOperationFailed",
+                    format!("the run stopped unexpectedly: {error}"),
+                )),
+            };
+            Done::Published(owned, publication, now, result)
+        });
+    }
+
+    pub(super) fn take_publish(
+        &mut self,
+        name: &ObjectName,
+        publication: &SharedPublication,
+        started: Timestamp,
+        result: Result<Box<PushOutcome>, Failure>,
+    ) {
+        self.publishes -= 1;
+        self.busy_remotes
+            .remove(&publication.remote.url().to_string());
+        let outcome = match result {
+            Ok(outcome) => outcome,
+            Err(failure) => return self.automation_failed(name, &failure),
+        };
+        let now = self.now();
+        let Some(state) = self.automation_mut(name) else {
+            return;
+        };
+        state.running = false;
+        state.failures = 0;
+        let key = automation_key(name);
+        let status = &mut state.status;
+        if let Some(commit) = outcome.pushed() {
+            status.last_push_commit = Some(commit.to_string());
+            status.last_push_time = Some(now);
+            status.last_push_branch = Some(outcome.branch.clone());
+            let changes: usize = outcome.files.iter().map(|file| file.changes.len()).sum();
+            tracing::info!(
+                object = %key,
+                remote = %publication.remote.url(),
+                changes,
+                files = outcome.files.len(),
+                "pushed commit '{}' to branch '{}'",
+                commit.short(),
+                outcome.branch
+            );
+        }
+        for skipped in &outcome.skipped {
+            let skip = &skipped.skip;
+            tracing::warn!(
+                object = %key,
+                "{}:{}:{}: marker not followed: {}",
+                skipped.path,
+                skip.line,
+                skip.column,
+                skip.detail
+            );
+        }
+        let source = match outcome.state {
+            PushState::Pushed(commit) if outcome.branch == outcome.checkout_name => commit,
+            _ => outcome.checkout,
+        };
+        status.observed_source_revision = Some(source_revision(&outcome.checkout_name, source));
+        status.observed_policies.clone_from(&publication.observed);
+        status.observed_spec = Some(spec_fingerprint(&state.object.spec));
+        status.last_automation_run_time = Some(started);
+        status.conditions.ready("repository up-to-date", now);
+        let status = status.clone();
+        let interval = state.object.spec.interval.0;
+        state.outcome = Some(Arc::from(outcome));
+        self.write(|batch| remember(batch, &key, &status));
+        if let Some(at) = after(now, interval) {
+            self.timers.set_at_latest(key, at);
+        }
+    }
+
+    pub(super) fn automation_failed(&mut self, name: &ObjectName, failure: &Failure) {
+        let now = self.now();
+        let (first, longest) = (self.settings.min_retry_delay, self.settings.max_retry_delay);
+        let Some(state) = self.states.automations.get_mut(name) else {
+            return;
+        };
+        state.running = false;
+        state.failures = state.failures.saturating_add(1);
+        let key = automation_key(name);
+        let retry = match failure.retry {
+            Retry::BackOff => after(now, pause(state.failures, first, longest, &key)),
+            Retry::After(pause) => after(now, pause),
+            Retry::Never => None,
+        };
+        let before = state.status.conditions.clone();
+        state.status.conditions.failed(failure, now);
+        let status = state.status.clone();
+        if status.conditions != before {
+            tracing::warn!(object = %key, reason = failure.reason, "{}", failure.message);
+        }
+        self.write(|batch| remember(batch, &key, &status));
+        match retry {
+            Some(at) if self.pass.is_none() => self.timers.set(key, at),
+            _ => self.timers.cancel(&key),
+        }
+    }
+}
+
+/// What was looked at, as Flux writes it.
+fn source_revision(name: &str, commit: CommitId) -> String {
+    if name.is_empty() {
+        format!("sha1:{commit}")
+    } else {
+        format!("{name}@sha1:{commit}")
+    }
+}

@@ -1,0 +1,160 @@
+//! The state of every object while the service runs, and the part of it that outlives the process.
+
+use super::publish::SharedPublication;
+use super::status::{AutomationStatus, PolicyStatus, RepositoryStatus};
+use crate::resources::{
+    ImagePolicySpec, ImageRepositorySpec, ImageUpdateAutomationSpec, Kind, Object, ObjectKey,
+    ObjectName,
+};
+use jiff::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tagline_policy::{Evaluation, ExclusionSet, Policy};
+use tagline_scanner::{Batch, StateTable, StoreError, TagStore, TargetKey};
+use tagline_updater::PushOutcome;
+
+/// Where statuses are kept in the store.
+const STATUS_TABLE: &str = "status";
+
+/// An `ImageRepository` and what is known of it.
+#[derive(Debug)]
+pub(crate) struct RepositoryState {
+    pub(crate) object: Arc<Object<ImageRepositorySpec>>,
+    pub(crate) exclusions: Option<Arc<ExclusionSet>>,
+    pub(crate) status: RepositoryStatus,
+    /// Requests that its last scan took.
+    pub(crate) requests: u32,
+}
+
+/// An `ImagePolicy` and what is known of it.
+#[derive(Debug)]
+pub(crate) struct PolicyState {
+    pub(crate) object: Arc<Object<ImagePolicySpec>>,
+    /// With the exclusions of its repository; `None` until the repository is known.
+    pub(crate) compiled: Option<Arc<Policy>>,
+    pub(crate) status: PolicyStatus,
+    /// The last evaluation, and the version of the tags that it was about.
+    pub(crate) evaluation: Option<(Arc<Evaluation>, TagsVersion)>,
+    pub(crate) counts: (usize, usize),
+    pub(crate) failures: u32,
+    pub(crate) running: bool,
+}
+
+/// An `ImageUpdateAutomation` and what is known of it.
+#[derive(Debug)]
+pub(crate) struct AutomationState {
+    pub(crate) object: Arc<Object<ImageUpdateAutomationSpec>>,
+    pub(crate) status: AutomationStatus,
+    /// What the last run of this process did.
+    pub(crate) outcome: Option<Arc<PushOutcome>>,
+    pub(crate) remote: Option<String>,
+    pub(crate) failures: u32,
+    pub(crate) running: bool,
+}
+
+/// Which state of a target's tags: counts the changes this process has seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TagsVersion {
+    pub(crate) target: TargetKey,
+    pub(crate) number: u64,
+}
+
+/// All objects.
+#[derive(Debug, Default)]
+pub(crate) struct States {
+    pub(crate) repositories: BTreeMap<ObjectName, RepositoryState>,
+    pub(crate) policies: BTreeMap<ObjectName, PolicyState>,
+    pub(crate) automations: BTreeMap<ObjectName, AutomationState>,
+}
+
+/// Statuses in the store: what lets a second run know what the first did.
+#[derive(Debug, Clone)]
+pub(crate) struct StatusMemory {
+    table: StateTable,
+}
+
+impl StatusMemory {
+    /// The statuses of a store.
+    pub(crate) fn new(store: &TagStore) -> Self {
+        Self {
+            table: store.state(STATUS_TABLE),
+        }
+    }
+
+    /// The status an object had; the default when there is none, or none that can be read.
+    pub(crate) fn load<T: DeserializeOwned + Default>(
+        &self,
+        key: &ObjectKey,
+    ) -> Result<T, StoreError> {
+        let Some(bytes) = self.table.get(&key.to_string())? else {
+            return Ok(T::default());
+        };
+        Ok(serde_json::from_slice(&bytes).unwrap_or_else(|error| {
+            tracing::warn!(object = %key, %error, "the stored status cannot be read; starting without it");
+            T::default()
+        }))
+    }
+
+    /// The keys of all objects that have a status, as text.
+    pub(crate) fn objects(&self) -> Result<Vec<String>, StoreError> {
+        Ok(self
+            .table
+            .entries()?
+            .into_iter()
+            .map(|(key, _)| key)
+            .collect())
+    }
+}
+
+/// Adds a status to what is written next.
+pub(crate) fn remember<T: Serialize>(batch: Batch, key: &ObjectKey, status: &T) -> Batch {
+    match serde_json::to_vec(status) {
+        Ok(bytes) => batch.state(STATUS_TABLE, &key.to_string(), Some(bytes)),
+        Err(error) => {
+            tracing::error!(object = %key, %error, "the status cannot be written");
+            batch
+        }
+    }
+}
+
+/// Removes a status with what is written next.
+pub(crate) fn forget(batch: Batch, key: &str) -> Batch {
+    batch.state(STATUS_TABLE, key, None)
+}
+
+/// The key of a repository.
+pub(crate) fn repository_key(name: &ObjectName) -> ObjectKey {
+    ObjectKey::new(Kind::ImageRepository, name.clone())
+}
+
+/// The key of a policy.
+pub(crate) fn policy_key(name: &ObjectName) -> ObjectKey {
+    ObjectKey::new(Kind::ImagePolicy, name.clone())
+}
+
+/// The key of an automation.
+pub(crate) fn automation_key(name: &ObjectName) -> ObjectKey {
+    ObjectKey::new(Kind::ImageUpdateAutomation, name.clone())
+}
+
+/// How a task ended.
+pub(crate) enum Done {
+    /// A scan.
+    Scanned(
+        TargetKey,
+        Result<Box<tagline_scanner::Scan>, tagline_scanner::ScanError>,
+    ),
+    /// An evaluation.
+    Evaluated(ObjectName, TagsVersion, Box<super::evaluate::Answer>),
+    /// A run of the updater.
+    Published(
+        ObjectName,
+        SharedPublication,
+        Timestamp,
+        Result<Box<PushOutcome>, super::status::Failure>,
+    ),
+    /// A write to the store.
+    Stored(Result<(), StoreError>),
+}
