@@ -6,6 +6,7 @@ pub mod directory;
 pub mod edit;
 pub mod forge;
 pub mod git;
+pub mod message;
 mod publish;
 mod sourceignore;
 

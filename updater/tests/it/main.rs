@@ -3,4 +3,6 @@
 
 mod directory;
 mod git;
+mod messages;
 mod setters;
+mod templates;
