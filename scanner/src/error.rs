@@ -292,13 +292,14 @@ impl Problem {
     /// Changes every text that may hold something a registry sent.
     pub(crate) fn map_texts(mut self, change: impl Fn(String) -> String) -> Self {
         let texts: &mut [&mut String] = match &mut self {
-            Self::Unreachable { cause, .. } => match cause {
-                Unreachable::Certificate(text)
-                | Unreachable::Tls(text)
-                | Unreachable::Proxy(text)
-                | Unreachable::Other(text) => &mut [text],
-                _ => &mut [],
-            },
+            Self::Unreachable {
+                cause:
+                    Unreachable::Certificate(text)
+                    | Unreachable::Tls(text)
+                    | Unreachable::Proxy(text)
+                    | Unreachable::Other(text),
+                ..
+            } => &mut [text],
             Self::Broken { detail, .. }
             | Self::Timeout { detail, .. }
             | Self::Unauthorized { detail, .. }
@@ -323,7 +324,11 @@ impl Problem {
     }
 
     /// Puts the operation and its subject in front.
-    pub(crate) fn during(self, operation: Operation, subject: impl ToString) -> ScanError {
+    pub(crate) fn during(
+        self,
+        operation: Operation,
+        subject: &(impl ToString + ?Sized),
+    ) -> ScanError {
         ScanError {
             operation,
             subject: subject.to_string(),

@@ -3,8 +3,8 @@
 use crate::budget::{BudgetStatus, Priority};
 use crate::client::Registries;
 use crate::client::listing::{Interrupted, Listing, Pages, Start, list};
-use crate::client::manifests;
 use crate::client::session::Session;
+use crate::client::{catalog, manifests};
 use crate::error::{Operation, Problem, ScanError};
 use crate::manifest::{ImageDetails, Manifest};
 use crate::scan::{Scan, ScanMode, ScanOutcome};
@@ -18,7 +18,7 @@ use crate::target::{Access, ScanTarget};
 use crate::target_key::TargetKey;
 use jiff::{SignedDuration, Timestamp};
 use std::sync::Arc;
-use tagline_policy::{Digest, ImageName, Registry, RepositoryName, TagRef};
+use tagline_policy::{Digest, ImageName, Registry, TagRef};
 
 /// An interrupted listing is gone on with for so long; later the tags may be other ones.
 const RESUMED_FOR: SignedDuration = SignedDuration::from_hours(24);
@@ -132,7 +132,7 @@ impl Scanner {
                 memory,
             })) => {
                 let merged = tags.replace(&known.tags, now);
-                let batch = listed(&key, now, &known.is_new, &merged, memory);
+                let batch = listed(&key, now, known.is_new, &merged, memory);
                 (scan(ScanOutcome::Listed, merged, dropped), batch)
             }
             Ok(Listing::Newer(Pages {
@@ -141,7 +141,7 @@ impl Scanner {
                 memory,
             })) => {
                 let merged = tags.extend(&known.tags, now);
-                let batch = listed(&key, now, &known.is_new, &merged, memory);
+                let batch = listed(&key, now, known.is_new, &merged, memory);
                 (scan(ScanOutcome::Extended, merged, dropped), batch)
             }
         };
@@ -200,8 +200,21 @@ impl Scanner {
         registry: &Registry,
         access: &Access,
     ) -> Result<Vec<ImageName>, ScanError> {
-        let _ = (registry, access, RepositoryName::new);
-        Err(Problem::Stopped.during(Operation::ListRepositories, registry))
+        let request = ScanRequest::from(ScanMode::default());
+        let mut session = Session::open(
+            &self.inner.registries,
+            registry,
+            None,
+            access,
+            request.priority,
+            &request.tenant,
+        )
+        .await?;
+        let names = catalog::repositories(&mut session).await?;
+        Ok(names
+            .into_iter()
+            .map(|name| ImageName::new(registry.clone(), name))
+            .collect())
     }
 
     async fn session(
@@ -310,11 +323,11 @@ impl Known {
 fn listed(
     key: &TargetKey,
     now: Timestamp,
-    is_new: &bool,
+    is_new: bool,
     merged: &Merged,
     memory: RegistryMemory,
 ) -> Batch {
-    if merged.is_changed() || *is_new {
+    if merged.is_changed() || is_new {
         Batch::new().complete(key, now, &merged.tags, memory)
     } else {
         Batch::new().unchanged(key, now, memory)

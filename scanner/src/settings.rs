@@ -180,7 +180,7 @@ impl Default for AnswerLimits {
             listing_bytes: 512 * MIB,
             document_bytes: 4 * MIB,
             header_bytes: 64 * 1024,
-            listing_time: Duration::from_secs(3600),
+            listing_time: Duration::from_hours(1),
         }
     }
 }

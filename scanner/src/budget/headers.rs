@@ -119,7 +119,7 @@ mod tests {
     use http::{HeaderName, HeaderValue};
 
     fn now() -> SystemTime {
-        SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)
+        SystemTime::UNIX_EPOCH + Duration::from_hours(500_000)
     }
 
     fn headers(list: &[(&str, &str)]) -> HeaderMap {

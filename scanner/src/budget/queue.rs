@@ -307,14 +307,21 @@ impl Shared {
     fn order(&self) -> [(usize, Class); 6] {
         let lowest_first = self.granted % LOWEST_FIRST_EVERY == LOWEST_FIRST_EVERY - 1;
         let priorities = if lowest_first { [2, 0, 1] } else { [0, 1, 2] };
-        let [a, b, c] = priorities;
+        let [first, second, last] = priorities;
         // Of two kinds with the same priority, neither may starve the other.
-        let [x, y] = if self.granted.is_multiple_of(2) {
+        let [one, other] = if self.granted.is_multiple_of(2) {
             [Class::List, Class::Pull]
         } else {
             [Class::Pull, Class::List]
         };
-        [(a, x), (a, y), (b, x), (b, y), (c, x), (c, y)]
+        [
+            (first, one),
+            (first, other),
+            (second, one),
+            (second, other),
+            (last, one),
+            (last, other),
+        ]
     }
 
     fn set_timer(&mut self, wake: Option<Instant>, budget: &Weak<Budget>) {

@@ -134,11 +134,11 @@ async fn a_long_block_sends_everybody_away_and_a_short_one_is_waited_for() {
         }
     });
     tokio::task::yield_now().await;
-    permit.judge(Verdict::Refused(Some(Duration::from_secs(60))));
-    assert_eq!(permit.blocked_for(), Some(Duration::from_secs(60)));
+    permit.judge(Verdict::Refused(Some(Duration::from_mins(1))));
+    assert_eq!(permit.blocked_for(), Some(Duration::from_mins(1)));
     drop(permit);
     let blocked = Blocked {
-        retry_after: Duration::from_secs(60),
+        retry_after: Duration::from_mins(1),
     };
     assert_eq!(waiting.await.unwrap(), Err(blocked));
     let again = budget

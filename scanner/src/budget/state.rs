@@ -12,15 +12,15 @@ use tokio::time::Instant;
 /// The slowest a budget gets: Flux v1's floor.
 const LOWEST_RATE: f64 = 0.1;
 /// After so long without a refusal the rate goes up one step.
-const RECOVER_EVERY: Duration = Duration::from_secs(60);
+const RECOVER_EVERY: Duration = Duration::from_mins(1);
 /// One step up.
 const RECOVER_BY: f64 = 1.5;
 /// The first pause where the registry does not say how long.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause where the registry does not say how long.
-const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+const LONGEST_PAUSE: Duration = Duration::from_mins(5);
 /// The longest a registry can make us wait: a wrong clock or a typing error over there must not last for ever.
-const LONGEST_BLOCK: Duration = Duration::from_secs(24 * 3600);
+const LONGEST_BLOCK: Duration = Duration::from_hours(24);
 /// Over this time the rate is measured that an unlimited budget falls back from.
 const MEASURED_OVER: Duration = Duration::from_secs(10);
 

@@ -119,6 +119,7 @@ mod tests {
         challenge(&headers)
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "compared with what reading gives")]
     fn bearer(realm: &str, service: Option<&str>, scope: Option<&str>) -> Option<Challenge> {
         Some(Challenge::Bearer(BearerChallenge {
             realm: realm.to_owned(),

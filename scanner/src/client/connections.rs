@@ -14,7 +14,7 @@ use std::time::Duration;
 const MAX_POOLS: usize = 128;
 /// Idle connections per host and pool.
 const MAX_IDLE_PER_HOST: usize = 32;
-const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+const IDLE_TIMEOUT: Duration = Duration::from_mins(1);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Headers of one answer, in number; their size is bounded where they are read.
 const MAX_HEADERS: usize = 128;

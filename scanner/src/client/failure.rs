@@ -42,7 +42,13 @@ pub(crate) fn of_request(host: &str, error: reqwest::Error) -> Problem {
 /// A body that broke off.
 pub(crate) fn of_body(host: &str, error: reqwest::Error) -> Problem {
     let error = error.without_url();
-    if error.is_decode() {
+    // The library calls both so; only the first comes out of the HTTP layer underneath.
+    let is_connection = chain(&error).any(|error| {
+        error
+            .to_string()
+            .starts_with("error reading a body from connection")
+    });
+    if error.is_decode() && !is_connection {
         return Problem::Malformed {
             host: host.to_owned(),
             detail: format!("its compression is broken ({})", innermost(&error)),

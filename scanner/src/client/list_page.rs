@@ -29,11 +29,18 @@ pub(crate) struct ListPage {
     text: Vec<u8>,
     /// Characters of the string that were not kept.
     overlong: bool,
-    /// The value that comes next belongs to `key`.
-    at_list: bool,
-    in_list: bool,
-    found: bool,
+    list: List,
     offset: u64,
+}
+
+/// Where the list is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum List {
+    NotYet,
+    /// The next value.
+    Next,
+    Inside,
+    Done,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,9 +80,7 @@ impl ListPage {
             containers: Vec::new(),
             text: Vec::new(),
             overlong: false,
-            at_list: false,
-            in_list: false,
-            found: false,
+            list: List::NotYet,
             offset: 0,
         }
     }
@@ -137,7 +142,7 @@ impl ListPage {
             self.end_literal()?;
         }
         if self.expect == Expect::Nothing && self.lexeme == Lexeme::None {
-            Ok(self.found)
+            Ok(self.list == List::Done)
         } else {
             Err(self.malformed("it ends in the middle"))
         }
@@ -200,14 +205,15 @@ impl ListPage {
         if self.containers.len() == MAX_DEPTH {
             return Err(self.malformed("it is nested too deeply"));
         }
-        if self.in_list {
-            return Err(self.malformed("the list holds something else than strings"));
-        }
-        if std::mem::take(&mut self.at_list) {
-            if container == Container::Object {
+        match (self.list, container) {
+            (List::Inside, _) => {
+                return Err(self.malformed("the list holds something else than strings"));
+            }
+            (List::Next, Container::Object) => {
                 return Err(self.malformed("the list is not an array"));
             }
-            self.in_list = true;
+            (List::Next, Container::Array) => self.list = List::Inside,
+            (List::NotYet | List::Done, _) => {}
         }
         self.containers.push(container);
         self.expect = match container {
@@ -219,7 +225,9 @@ impl ListPage {
 
     fn close(&mut self) {
         self.containers.pop();
-        self.in_list = false;
+        if self.list == List::Inside {
+            self.list = List::Done;
+        }
         self.after_value();
     }
 
@@ -236,19 +244,17 @@ impl ListPage {
         if matches!(self.expect, Expect::Key | Expect::KeyOrEnd) {
             self.expect = Expect::Colon;
             if self.containers.len() == 1 && self.text == self.key.as_bytes() && !self.overlong {
-                if self.found {
+                if self.list != List::NotYet {
                     return Err(self.malformed("the list is there twice"));
                 }
-                self.found = true;
-                self.at_list = true;
+                self.list = List::Next;
             }
             return Ok(());
         }
-        if self.at_list {
-            return Err(self.malformed("the list is not an array"));
-        }
-        if self.in_list {
-            take(&self.text);
+        match self.list {
+            List::Next => return Err(self.malformed("the list is not an array")),
+            List::Inside => take(&self.text),
+            List::NotYet | List::Done => {}
         }
         self.after_value();
         Ok(())
@@ -260,12 +266,14 @@ impl ListPage {
         if !is_null && self.text != b"true" && self.text != b"false" && !is_number(&self.text) {
             return Err(self.malformed("it is not valid JSON"));
         }
-        if self.in_list {
-            return Err(self.malformed("the list holds something else than strings"));
-        }
-        // Registries written in Go send `null` for an empty list.
-        if std::mem::take(&mut self.at_list) && !is_null {
-            return Err(self.malformed("the list is not an array"));
+        match self.list {
+            List::Inside => {
+                return Err(self.malformed("the list holds something else than strings"));
+            }
+            // Registries written in Go send `null` for an empty list.
+            List::Next if is_null => self.list = List::Done,
+            List::Next => return Err(self.malformed("the list is not an array")),
+            List::NotYet | List::Done => {}
         }
         self.after_value();
         Ok(())
@@ -375,6 +383,12 @@ mod tests {
         Ok(page.finish().map_err(|error| error.what)?.then_some(names))
     }
 
+    #[derive(serde::Deserialize)]
+    struct Page {
+        tags: Option<Vec<String>>,
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "compared with what reading gives")]
     fn names(list: &[&str]) -> Result<Option<Vec<Vec<u8>>>, &'static str> {
         Ok(Some(
             list.iter().map(|name| name.as_bytes().to_vec()).collect(),
@@ -486,8 +500,6 @@ mod tests {
         #[test]
         fn agrees_with_serde_json(text in r#"[\[\]{}",:a-c0-9 \\tags.eE+-]{0,24}"#, piece in 1..20_usize) {
             let text = format!("{{\"tags\":[{text}");
-            #[derive(serde::Deserialize)]
-            struct Page { tags: Option<Vec<String>> }
             let ours = read(text.as_bytes(), piece);
             match serde_json::from_str::<Page>(&text) {
                 Ok(page) => proptest::prop_assert_eq!(

@@ -543,7 +543,12 @@ impl<'s, 'a> Lister<'s, 'a> {
     }
 }
 
-fn malformed(host: &str, content_type: &str, beginning: &[u8], error: &MalformedPage) -> Problem {
+pub(super) fn malformed(
+    host: &str,
+    content_type: &str,
+    beginning: &[u8],
+    error: &MalformedPage,
+) -> Problem {
     if is_html(content_type, beginning) {
         let body = ErrorBody::read("text/html", beginning);
         return Problem::NotARegistry {
@@ -559,13 +564,13 @@ fn malformed(host: &str, content_type: &str, beginning: &[u8], error: &Malformed
     Problem::Malformed {
         host: host.to_owned(),
         detail: format!(
-            "the page of tags is broken at byte {}: {}",
+            "the list is broken at byte {}: {}",
             error.offset, error.what
         ),
     }
 }
 
-fn refused(problem: LinkProblem, host: &str, link: &str) -> Problem {
+pub(super) fn refused(problem: LinkProblem, host: &str, link: &str) -> Problem {
     let host = host.to_owned();
     match problem {
         LinkProblem::Malformed => Problem::Malformed {
@@ -589,7 +594,7 @@ fn without_query(link: &str) -> String {
     printable(link.split(['?', '#']).next().unwrap_or_default())
 }
 
-fn hash(bytes: &[u8]) -> u64 {
+pub(super) fn hash(bytes: &[u8]) -> u64 {
     use std::hash::Hasher as _;
     let mut hasher = std::hash::DefaultHasher::new();
     hasher.write(bytes);

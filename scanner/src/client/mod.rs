@@ -1,9 +1,10 @@
 //! The client of registries: connections, authentication, and the few calls of the distribution API we need.
 //!
-//! From the outside in: [`listing`] and [`manifests`] know the API, [`session`] authenticates (with [`challenge`],
+//! From the outside in: [`listing`], [`catalog`] and [`manifests`] know the API, [`session`] authenticates (with [`challenge`],
 //! [`realm`] and [`token`]), [`exchange`] makes one request within its [budget](crate::budget), and [`connections`]
 //! keeps the connections. [`guard`] and [`redaction`] see to it that nothing goes where it must not.
 
+pub(crate) mod catalog;
 mod challenge;
 mod connections;
 mod error_body;

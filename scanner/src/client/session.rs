@@ -110,7 +110,7 @@ impl<'a> Session<'a> {
             scope,
             priority,
             tenant: Arc::clone(tenant),
-            own_proxy: access.proxy.as_ref().map(|proxy| proxy.redacted()),
+            own_proxy: access.proxy.as_ref().map(crate::ProxySettings::redacted),
         })
     }
 
@@ -202,7 +202,7 @@ impl<'a> Session<'a> {
                 };
             }
             let asked_for = super::challenge::challenge(&answer.headers);
-            let again = self.learn_from_refusal(asked_for, challenge, &shown, fingerprint);
+            let again = self.learn_from_refusal(asked_for, challenge.as_ref(), &shown, fingerprint);
             if again {
                 answer.discard().await;
                 continue;
@@ -221,7 +221,7 @@ impl<'a> Session<'a> {
     fn learn_from_refusal(
         &mut self,
         asked_for: Option<Challenge>,
-        before: Option<Challenge>,
+        before: Option<&Challenge>,
         shown: &Shown,
         fingerprint: Fingerprint,
     ) -> bool {
@@ -232,11 +232,11 @@ impl<'a> Session<'a> {
         if shown.header.is_some() {
             self.host.tokens.remove(fingerprint, &self.scope);
         }
-        let is_same = match (&asked_for, &before) {
+        let is_same = match (&asked_for, before) {
             (Some(Challenge::Bearer(new)), Some(Challenge::Bearer(old))) => {
                 new.realm == old.realm && new.service == old.service
             }
-            (new, old) => new == old,
+            (new, old) => new.as_ref() == old,
         };
         if !is_same && asked_for.is_some() {
             self.host.learned(|learned| learned.challenge = asked_for);

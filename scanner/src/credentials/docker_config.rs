@@ -335,12 +335,12 @@ mod tests {
             ("GHCR.IO", "ghcr.io/org/app", true),
             (
                 "*.dkr.ecr.*.amazonaws.com",
-                "1.dkr.ecr.eu-west-1.amazonaws.com/a",
+                "1.dkr.ecr.eu-west-1.amazonaws.com/app",
                 true,
             ),
             (
                 "*.amazonaws.com",
-                "1.dkr.ecr.eu-west-1.amazonaws.com/a",
+                "1.dkr.ecr.eu-west-1.amazonaws.com/app",
                 false,
             ),
             ("*.io", "ghcr.io/org/app", true),

@@ -4,6 +4,8 @@
 //! image in the order they are to be tried; on a 401 the client goes on with the next one.
 
 mod docker_config;
+mod docker_config_file;
+mod helper;
 
 use futures_util::future::BoxFuture;
 use secrecy::SecretString;

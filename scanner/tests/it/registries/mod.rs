@@ -2,4 +2,6 @@
 
 mod authentication;
 mod listing;
+mod malicious;
+mod raw_server;
 mod support;
