@@ -13,6 +13,7 @@ mod scan;
 mod scanner;
 mod schedule;
 mod settings;
+mod single_flight;
 mod store;
 mod sync;
 mod tag_set;
@@ -42,9 +43,10 @@ pub use settings::{
     AnswerLimits, Clock, InvalidRate, RegistryPattern, RegistrySettings, RequestRate,
     ScannerOptions,
 };
+pub use single_flight::SingleFlight;
 pub use store::{
-    Batch, Due, LastError, ListingOrder, PartialListing, RegistryMemory, StateTable, StoreError,
-    StoreOptions, StoredTags, TagDigest, TagStore, TargetRecord,
+    Batch, Due, LastError, ListingOrder, PartialListing, RegistryMemory, StateTable, StoreCheck,
+    StoreError, StoreOptions, StoreStats, StoredTags, TagDigest, TagStore, TargetRecord,
 };
 pub use tag_set::{InvalidTagSet, Merged, TagCursor, TagSet, TagSetBuilder, UnpackedTags};
 pub use target::{Access, ScanTarget};

@@ -17,9 +17,15 @@ mod batch;
 mod compression;
 mod database;
 mod error;
+#[cfg(test)]
+mod failing_disk;
+mod huffman;
+mod opening;
 mod record;
 mod state;
 mod tables;
+mod transaction;
+mod upkeep;
 mod writer;
 
 pub use batch::Batch;
@@ -29,8 +35,10 @@ pub use record::{
     TargetRecord,
 };
 pub use state::StateTable;
+pub use upkeep::{StoreCheck, StoreStats};
 
 use database::Database;
+use opening::Location;
 use writer::Writer;
 
 /// The store's file inside its directory.
@@ -78,8 +86,11 @@ impl TagStore {
     /// [`StoreError::Directory`] when the disk does not let us.
     pub fn open(directory: &Path, options: &StoreOptions) -> Result<Self, StoreError> {
         let path = directory.join(FILE_NAME);
-        let database = Database::open(&path, options)?;
-        Self::start(database, Some(path))
+        let location = Location::File {
+            path: path.clone(),
+            cache: options.page_cache_bytes,
+        };
+        Self::start(Database::open(location, options)?, Some(path))
     }
 
     /// A store that lives in memory and ends with the process: for one scan by hand.
@@ -87,7 +98,7 @@ impl TagStore {
     /// # Errors
     /// [`StoreError::Open`] when memory runs out.
     pub fn in_memory(options: &StoreOptions) -> Result<Self, StoreError> {
-        Self::start(Database::in_memory(options)?, None)
+        Self::start(Database::open(Location::Memory, options)?, None)
     }
 
     fn start(database: Database, path: Option<PathBuf>) -> Result<Self, StoreError> {
@@ -193,3 +204,6 @@ impl fmt::Debug for TagStore {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

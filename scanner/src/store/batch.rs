@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use tagline_policy::{Digest, TagRef};
 
 use super::record::{Due, LastError, PartialListing, RegistryMemory, TagDigest};
+use super::tables::TargetId;
 use super::{compression, tables};
 use crate::tag_set::TagSet;
 use crate::target_key::TargetKey;
@@ -45,7 +46,10 @@ pub(super) enum Operation {
         at: Timestamp,
     },
     Forget {
-        key: TargetKey,
+        id: TargetId,
+    },
+    ForgetPartial {
+        id: TargetId,
     },
     TagDigest {
         row: Vec<u8>,
@@ -80,6 +84,12 @@ impl Batch {
         self.operations.is_empty()
     }
 
+    /// How many changes it holds.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.operations.len()
+    }
+
     /// Roughly how many bytes it holds.
     #[must_use]
     pub const fn bytes(&self) -> usize {
@@ -95,7 +105,7 @@ impl Batch {
         tags: &Arc<TagSet>,
         memory: RegistryMemory,
     ) -> Self {
-        let packed = compression::compress(&tags.to_bytes());
+        let packed = compression::compress(tags);
         self.push(Operation::Complete {
             key: key.clone(),
             scanned_at,
@@ -158,7 +168,16 @@ impl Batch {
     /// Removes everything about a target.
     #[must_use]
     pub fn forget(self, key: &TargetKey) -> Self {
-        self.push(Operation::Forget { key: key.clone() })
+        self.forget_id(tables::target_id(key))
+    }
+
+    /// As [`Batch::forget`], for rows whose key cannot be read any more.
+    pub(super) fn forget_id(self, id: TargetId) -> Self {
+        self.push(Operation::Forget { id })
+    }
+
+    pub(super) fn forget_partial(self, id: TargetId) -> Self {
+        self.push(Operation::ForgetPartial { id })
     }
 
     /// The digest a tag points to.
@@ -212,7 +231,10 @@ impl Operation {
                 Self::Partial { value, .. } | Self::Manifest { value, .. } => value.len(),
                 Self::TagDigest { row, value } => row.len() + value.len(),
                 Self::State { row, value } => row.len() + value.as_ref().map_or(0, Vec::len),
-                Self::Due { .. } | Self::Asked { .. } | Self::Forget { .. } => 0,
+                Self::Due { .. }
+                | Self::Asked { .. }
+                | Self::Forget { .. }
+                | Self::ForgetPartial { .. } => 0,
             }
     }
 }

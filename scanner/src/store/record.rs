@@ -10,6 +10,7 @@ use tagline_policy::Digest;
 
 use super::compression;
 use crate::tag_set::TagSet;
+use crate::target_key::TargetKey;
 use crate::varint;
 
 /// The last complete listing of a target.
@@ -140,6 +141,30 @@ const fn is_zero_u32(number: &u32) -> bool {
     *number == 0
 }
 
+/// A row of the table of targets: the key, then the record.
+pub(super) fn write_record(
+    key: &TargetKey,
+    record: &TargetRecord,
+) -> Result<Vec<u8>, serde_json::Error> {
+    let mut value = Vec::with_capacity(256);
+    varint::write(&mut value, key.as_str().len() as u64);
+    value.extend_from_slice(key.as_str().as_bytes());
+    serde_json::to_writer(&mut value, record)?;
+    Ok(value)
+}
+
+pub(super) fn read_record(value: &[u8]) -> Result<(TargetKey, TargetRecord), String> {
+    let (length, rest) = varint::read(value).ok_or("it has no key")?;
+    let length = usize::try_from(length).map_err(|error| error.to_string())?;
+    let (key, record) = rest
+        .split_at_checked(length)
+        .ok_or("its key is cut short")?;
+    let key = std::str::from_utf8(key).map_err(|error| error.to_string())?;
+    let key = TargetKey::parse(key).map_err(|error| error.to_string())?;
+    let record = serde_json::from_slice(record).map_err(|error| error.to_string())?;
+    Ok((key, record))
+}
+
 impl PartialListing {
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
@@ -147,7 +172,7 @@ impl PartialListing {
         bytes.extend_from_slice(self.cursor.as_bytes());
         varint::write(&mut bytes, u64::from(self.pages));
         varint::write_signed(&mut bytes, self.started_at.as_second());
-        bytes.extend_from_slice(&compression::compress(&self.tags.to_bytes()));
+        bytes.extend_from_slice(&compression::compress(&self.tags));
         bytes
     }
 
@@ -159,8 +184,7 @@ impl PartialListing {
             .ok_or("its cursor is cut short")?;
         let (pages, rest) = varint::read(rest).ok_or("it has no page count")?;
         let (started_at, rest) = varint::read_signed(rest).ok_or("it has no time")?;
-        let tags = TagSet::from_bytes(&compression::decompress(rest)?)
-            .map_err(|error| error.to_string())?;
+        let tags = compression::decompress(rest).map_err(|error| error.to_string())?;
         Ok(Self {
             tags: Arc::new(tags),
             cursor: String::from_utf8(cursor.to_vec()).map_err(|error| error.to_string())?,

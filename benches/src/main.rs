@@ -1,0 +1,33 @@
+//! The load harness: runs that are too large or too long for a bench, each with its figures on standard
+//! output. `benches/README.md` says how to run and read them.
+#![expect(clippy::print_stdout, reason = "figures are what this program is for")]
+
+use clap::{Parser, Subcommand};
+
+mod process;
+mod simulate;
+mod store_size;
+mod tag_lists;
+
+/// Loads and simulations of Tagline.
+#[derive(Parser)]
+#[command(name = "tagline-benches", version)]
+struct Cli {
+    #[command(subcommand)]
+    load: Load,
+}
+
+#[derive(Subcommand)]
+enum Load {
+    /// Fill the store and measure the file and the process.
+    Store(store_size::Options),
+    /// Run the schedule in simulated time.
+    Simulate(simulate::Options),
+}
+
+fn main() -> anyhow::Result<()> {
+    match Cli::parse().load {
+        Load::Store(options) => store_size::run(&options),
+        Load::Simulate(options) => simulate::run(&options),
+    }
+}

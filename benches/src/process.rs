@@ -1,0 +1,32 @@
+//! What the operating system says about this process.
+
+use std::fs;
+
+/// Resident memory now and at its highest, in bytes; zero where `/proc` is not there.
+pub(crate) fn memory() -> (u64, u64) {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let field = |name: &str| {
+        status
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.trim().strip_suffix(" kB"))
+            .and_then(|kib| kib.trim().parse::<u64>().ok())
+            .map_or(0, |kib| kib * 1024)
+    };
+    (field("VmRSS:"), field("VmHWM:"))
+}
+
+/// CPU seconds so far, user and system together; zero where `/proc` is not there.
+pub(crate) fn cpu_seconds() -> f64 {
+    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // The second field is the program's name in parentheses and may hold spaces.
+    let Some((_, fields)) = stat.rsplit_once(") ") else {
+        return 0.0;
+    };
+    let ticks: u32 = fields
+        .split(' ')
+        .skip(11)
+        .take(2)
+        .filter_map(|field| field.parse::<u32>().ok())
+        .sum();
+    f64::from(ticks) / 100.0
+}

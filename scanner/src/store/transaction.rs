@@ -1,0 +1,188 @@
+//! What a batch does to the tables, inside one transaction.
+
+use std::io;
+use std::sync::Arc;
+
+use redb::{ReadableTable, Table, WriteTransaction};
+
+use super::batch::{NewTags, Operation};
+use super::record::{TargetRecord, read_record, write_record};
+use super::tables::{
+    MANIFESTS, META, PAGE, PARTIALS, STATE, TAG_DIGESTS, TAG_PAGES, TAG_TAILS, TARGETS, TargetId,
+    WRITTEN_ROW, page_row, target_id,
+};
+use crate::tag_set::TagSet;
+use crate::target_key::TargetKey;
+use crate::varint;
+
+/// What a transaction does to the sets that are kept ready: one with its number, or none any more.
+pub(super) type HotChanges = Vec<(TargetId, Option<(u64, Arc<TagSet>)>)>;
+
+/// The tables while a transaction writes to them.
+pub(super) struct Writing<'t> {
+    meta: Table<'t, &'static str, u64>,
+    targets: Table<'t, u128, &'static [u8]>,
+    pages: Table<'t, [u8; 18], &'static [u8]>,
+    tails: Table<'t, u128, &'static [u8]>,
+    partials: Table<'t, u128, &'static [u8]>,
+    tag_digests: Table<'t, &'static [u8], &'static [u8]>,
+    manifests: Table<'t, &'static str, &'static [u8]>,
+    state: Table<'t, &'static [u8], &'static [u8]>,
+}
+
+impl<'t> Writing<'t> {
+    pub(super) fn new(transaction: &'t WriteTransaction) -> Result<Self, redb::Error> {
+        Ok(Self {
+            meta: transaction.open_table(META)?,
+            targets: transaction.open_table(TARGETS)?,
+            pages: transaction.open_table(TAG_PAGES)?,
+            tails: transaction.open_table(TAG_TAILS)?,
+            partials: transaction.open_table(PARTIALS)?,
+            tag_digests: transaction.open_table(TAG_DIGESTS)?,
+            manifests: transaction.open_table(MANIFESTS)?,
+            state: transaction.open_table(STATE)?,
+        })
+    }
+
+    pub(super) fn apply(
+        &mut self,
+        operation: &Operation,
+        hot: &mut HotChanges,
+    ) -> Result<(), redb::Error> {
+        match operation {
+            Operation::Complete {
+                key,
+                scanned_at,
+                memory,
+                tags,
+            } => {
+                let id = target_id(key);
+                let mut number = None;
+                if let Some(new) = tags {
+                    number = Some(self.write_tags(id, new)?);
+                    hot.push((id, number.map(|number| (number, Arc::clone(&new.tags)))));
+                }
+                self.partials.remove(id)?;
+                self.update(key, |record| {
+                    record.scanned_at = Some(*scanned_at);
+                    record.last_error = None;
+                    record.memory = memory.clone();
+                    if let (Some(new), Some(number)) = (tags, number) {
+                        record.tag_count = new.tags.len() as u64;
+                        record.set_number = number;
+                    }
+                })?;
+            }
+            Operation::Failed { key, error, memory } => self.update(key, |record| {
+                record.last_error = Some(error.clone());
+                record.memory = memory.clone();
+            })?,
+            Operation::Partial { key, value } => {
+                self.partials.insert(target_id(key), value.as_slice())?;
+                // Whatever has rows has a record too: that is what looking after the store goes by.
+                self.update(key, |_| ())?;
+            }
+            Operation::Due { key, due } => self.update(key, |record| record.due = *due)?,
+            Operation::Asked { key, at } => {
+                self.update(key, |record| record.asked_at = Some(*at))?;
+            }
+            &Operation::Forget { id } => {
+                self.remove_tags(id)?;
+                self.targets.remove(id)?;
+                self.partials.remove(id)?;
+                self.remove_tag_digests(id)?;
+                hot.push((id, None));
+            }
+            &Operation::ForgetPartial { id } => {
+                self.partials.remove(id)?;
+            }
+            Operation::TagDigest { row, value } => {
+                self.tag_digests.insert(row.as_slice(), value.as_slice())?;
+            }
+            Operation::Manifest { digest, value } => {
+                self.manifests.insert(digest.as_str(), value.as_slice())?;
+            }
+            Operation::State { row, value } => {
+                match value {
+                    Some(value) => self.state.insert(row.as_slice(), value.as_slice())?,
+                    None => self.state.remove(row.as_slice())?,
+                };
+            }
+        }
+        Ok(())
+    }
+
+    fn update(
+        &mut self,
+        key: &TargetKey,
+        change: impl FnOnce(&mut TargetRecord),
+    ) -> Result<(), redb::Error> {
+        let id = target_id(key);
+        let mut record = match self.targets.get(id)? {
+            // A damaged record is begun anew: all it holds can be learned again.
+            Some(row) => read_record(row.value())
+                .map_or_else(|_| TargetRecord::default(), |(_, record)| record),
+            None => TargetRecord::default(),
+        };
+        change(&mut record);
+        let value =
+            write_record(key, &record).map_err(|error| redb::Error::Io(io::Error::other(error)))?;
+        self.targets.insert(id, value.as_slice())?;
+        Ok(())
+    }
+
+    fn write_tags(&mut self, id: TargetId, new: &NewTags) -> Result<u64, redb::Error> {
+        let pages_before = self.page_count(id)?;
+        let mut chunks = new.packed.chunks_exact(PAGE);
+        let mut pages = 0;
+        for chunk in &mut chunks {
+            self.pages.insert(page_row(id, pages), chunk)?;
+            pages = pages.checked_add(1).ok_or_else(|| {
+                redb::Error::Io(io::Error::other("a tag set of more than 256 MiB"))
+            })?;
+        }
+        for page in pages..pages_before {
+            self.pages.remove(page_row(id, page))?;
+        }
+        let mut tail = Vec::with_capacity(chunks.remainder().len() + 3);
+        varint::write(&mut tail, u64::from(pages));
+        tail.extend_from_slice(chunks.remainder());
+        self.tails.insert(id, tail.as_slice())?;
+        let number = self.meta.get(WRITTEN_ROW)?.map_or(0, |row| row.value()) + 1;
+        self.meta.insert(WRITTEN_ROW, number)?;
+        Ok(number)
+    }
+
+    fn remove_tags(&mut self, id: TargetId) -> Result<(), redb::Error> {
+        for page in 0..self.page_count(id)? {
+            self.pages.remove(page_row(id, page))?;
+        }
+        self.tails.remove(id)?;
+        Ok(())
+    }
+
+    fn remove_tag_digests(&mut self, id: TargetId) -> Result<(), redb::Error> {
+        let first = id.to_be_bytes();
+        let mut rows = Vec::new();
+        for row in self.tag_digests.range(first.as_slice()..)? {
+            let row = row?.0.value().to_vec();
+            if !row.starts_with(&first) {
+                break;
+            }
+            rows.push(row);
+        }
+        for row in rows {
+            self.tag_digests.remove(row.as_slice())?;
+        }
+        Ok(())
+    }
+
+    fn page_count(&self, id: TargetId) -> Result<u16, redb::Error> {
+        Ok(self
+            .tails
+            .get(id)?
+            .and_then(|row| varint::read(row.value()).map(|(pages, _)| pages))
+            .and_then(|pages| u16::try_from(pages).ok())
+            .unwrap_or_default())
+    }
+}
