@@ -24,7 +24,8 @@ mod varint;
 
 pub use budget::{BudgetLimits, BudgetName, BudgetStatus, Priority};
 pub use credentials::{
-    Credential, CredentialError, CredentialIdentity, CredentialSource, ProvideCredentials,
+    CloudOptions, CloudProvider, Credential, CredentialError, CredentialIdentity, CredentialSource,
+    ProvideCredentials, UnknownProvider,
 };
 pub use discovery::{
     Discovered, DiscoveryError, FoundImage, ImageFilter, ImageText, InvalidImageText, Place,

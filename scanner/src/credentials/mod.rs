@@ -3,9 +3,12 @@
 //! One trait, [`ProvideCredentials`], with one module per kind of source. A source gives the credentials that fit an
 //! image in the order they are to be tried; on a 401 the client goes on with the next one.
 
+mod cloud;
 mod docker_config;
 mod docker_config_file;
 mod helper;
+
+pub use cloud::{CloudOptions, CloudProvider, UnknownProvider};
 
 use futures_util::future::BoxFuture;
 use secrecy::SecretString;

@@ -224,7 +224,10 @@ impl PullRequests for Gitea {
 
     fn open<'a>(&'a self, base: &'a str) -> Answer<'a, Vec<PullRequest>> {
         Box::pin(async move {
-            let mut all = self.pulls(&[("state", "open")], MAX_OPEN_PAGES).await?;
+            let mut all = self
+                .pulls(&[("state", "open"), ("base", base)], MAX_OPEN_PAGES)
+                .await?;
+            // An older server ignores the filter.
             all.retain(|it| it.base == base);
             Ok(all)
         })
@@ -233,14 +236,14 @@ impl PullRequests for Gitea {
     fn of_branch<'a>(&'a self, branch: &'a str) -> Answer<'a, Vec<PullRequest>> {
         Box::pin(async move {
             // Filters by branch are younger than many servers, which ignore them.
-            let mut all = self.pulls(&[("state", "open")], MAX_OPEN_PAGES).await?;
-            all.extend(
-                self.pulls(
-                    &[("state", "closed"), ("sort", "recentupdate")],
-                    MAX_CLOSED_PAGES,
-                )
-                .await?,
-            );
+            let open = [("state", "open"), ("head", branch)];
+            let closed = [
+                ("state", "closed"),
+                ("head", branch),
+                ("sort", "recentupdate"),
+            ];
+            let mut all = self.pulls(&open, MAX_OPEN_PAGES).await?;
+            all.extend(self.pulls(&closed, MAX_CLOSED_PAGES).await?);
             all.retain(|it| it.branch == branch);
             all.sort_by_key(|it| std::cmp::Reverse(it.number));
             Ok(all)

@@ -152,7 +152,11 @@ impl GitHub {
             MergeMethod::Squash => "SQUASH",
             MergeMethod::Rebase => "REBASE",
         };
-        let input = json!({ "pullRequestId": pull_request.handle, "mergeMethod": name });
+        let input = json!({
+            "pullRequestId": pull_request.handle,
+            "mergeMethod": name,
+            "expectedHeadOid": pull_request.commit,
+        });
         let call = Call::new(OPERATION, PULL_REQUESTS, Method::POST, self.graphql_url())
             .json(json!({ "query": query, "variables": { "input": input } }));
         let answer: GraphQl = self.http.json(call).await?;

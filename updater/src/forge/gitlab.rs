@@ -190,7 +190,7 @@ impl PullRequests for GitLab {
             });
             let mut optional = Map::new();
             if !new.set_up.labels.is_empty() {
-                optional.insert("labels".to_owned(), json!(new.set_up.labels.join(",")));
+                optional.insert("labels".to_owned(), json!(new.set_up.labels));
             }
             if !new.set_up.assignees.is_empty() {
                 optional.insert(

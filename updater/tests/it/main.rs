@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod directory;
+mod forge;
 mod git;
 mod messages;
 mod setters;
