@@ -6,9 +6,13 @@
 )]
 
 mod cases;
+mod choosing;
+mod mistakes;
 mod numbers;
+mod ranges;
 mod regular_expressions;
 mod smoke;
 mod suggestions;
 mod support;
 mod together;
+mod updates;
