@@ -7,6 +7,7 @@
 
 mod cases;
 mod choosing;
+mod fuzz;
 mod mistakes;
 mod numbers;
 mod ranges;
