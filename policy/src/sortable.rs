@@ -1,8 +1,8 @@
 //! Presets for tags made to be sorted, so that nobody needs to write a regular expression.
 
 use crate::policy::Rule;
-use crate::rank::{NaturalRank, NumberRank};
-use crate::spec::{FilterTags, Order, Sortable, Unparsable};
+use crate::rank::NaturalRank;
+use crate::spec::{FilterTags, Order, Sortable};
 
 impl Sortable {
     /// The filter that the preset stands for, to show or to use in a Flux manifest.
@@ -29,15 +29,11 @@ impl Sortable {
     }
 }
 
+/// What a preset compares, and its filter. Natural order takes digits by their value, however many
+/// there are; a float would not.
 pub(crate) fn rule(preset: Sortable) -> (Rule, Option<FilterTags>) {
-    let rule = match preset {
-        Sortable::Timestamp | Sortable::Build => Rule::Number(NumberRank {
-            order: Order::Ascending,
-            unparsable: Unparsable::Skip,
-        }),
-        Sortable::Calver => Rule::Natural(NaturalRank {
-            order: Order::Ascending,
-        }),
+    let rank = NaturalRank {
+        order: Order::Ascending,
     };
-    (rule, Some(preset.filter()))
+    (Rule::Natural(rank), Some(preset.filter()))
 }

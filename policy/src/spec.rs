@@ -95,7 +95,7 @@ pub enum Sortable {
     Timestamp,
     /// `<build>-<sha>`, also with a branch in front or without the commit: the greatest build number.
     Build,
-    /// `2024.01.15`, `v2024.1`, `20.04.1`, `2024-01-15`: the latest date.
+    /// `2024.01.15`, `v2024.1`, `20.04.1`, `2024-01-15`, also with a counter behind: the latest date.
     Calver,
 }
 

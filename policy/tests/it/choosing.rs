@@ -199,6 +199,29 @@ fn presets_need_no_pattern() {
         "main-1a3560e-1696801785"
     );
     assert_eq!(chosen(preset(Sortable::Calver), &tags), "2024.01.10");
+    assert_eq!(
+        chosen(
+            preset(Sortable::Calver),
+            &["20.04", "20.10", "20.04.1", "10.1.1.1.1"]
+        ),
+        "20.10"
+    );
+    assert_eq!(
+        chosen(preset(Sortable::Calver), &["2024-09-30", "2024-10-01-2"]),
+        "2024-10-01-2"
+    );
+    // More digits than a float holds.
+    assert_eq!(
+        chosen(
+            preset(Sortable::Timestamp),
+            &[
+                "a-20240101120000122",
+                "a-20240101120000123",
+                "a-20240101120000121"
+            ]
+        ),
+        "a-20240101120000123"
+    );
     assert_eq!(chosen(preset(Sortable::Build), &tags[..5]), "10-0ffee12");
     assert_eq!(
         chosen(
@@ -408,20 +431,12 @@ fn every_verdict_says_why() {
     .into();
     let context = Context::at(at(120)).with_current(Tag::new("v1.1.0").ok());
     let explanation = policy.explain(list, &context);
-    let mut table = String::new();
-    for verdict in &explanation.verdicts {
-        table += &format!(
-            "{:14} {:12} {}\n",
-            verdict
-                .tag
-                .as_str()
-                .get(..12.min(verdict.tag.as_str().len()))
-                .unwrap(),
-            verdict.verdict,
-            verdict.detail
-        );
-    }
-    insta::assert_snapshot!(table);
+    let table: Vec<String> = explanation
+        .verdicts
+        .iter()
+        .map(|v| format!("{:14.14} {:12} {}", v.tag, v.verdict, v.detail))
+        .collect();
+    insta::assert_snapshot!(table.join("\n"));
     insta::assert_json_snapshot!(explanation.verdicts[1], @r#"
     {
       "tag": "v1.1.0",
