@@ -244,7 +244,7 @@ mod tests {
         index.save(directory.path());
 
         let mut again = FileIndex::load(directory.path(), "markers 1");
-        assert_eq!(*again.files("t").unwrap(), [a.clone()]);
+        assert_eq!(again.files("t").unwrap()[0], a);
         assert!(again.settled(&a, 7).is_some() && again.settled(&a, 8).is_none());
         assert!(again.facts(&file("gone.yaml", 'b')).is_none());
         assert!(again.files("u").is_none());

@@ -12,6 +12,7 @@ use super::transport::{self, Failure, FailureKind, Session};
 use super::url::GitUrl;
 use git2::{ErrorClass, ErrorCode, Oid, Repository, RepositoryOpenFlags};
 use sha2::{Digest as _, Sha256};
+use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -231,6 +232,20 @@ impl Mirror {
     }
 
     pub(crate) fn mirror_error(&self, doing: &'static str, e: &git2::Error) -> GitError {
+        // libgit2 passes on the system's text only.
+        let kind = match e.message() {
+            m if m.contains("No space left on device") => Some(io::ErrorKind::StorageFull),
+            m if m.contains("Disk quota exceeded") => Some(io::ErrorKind::QuotaExceeded),
+            m if m.contains("Read-only file system") => Some(io::ErrorKind::ReadOnlyFilesystem),
+            _ => None,
+        };
+        if let Some(kind) = kind {
+            return GitError::Storage {
+                doing,
+                path: self.directory.clone(),
+                source: io::Error::new(kind, Failure::from(e)),
+            };
+        }
         let corrupt = matches!(
             e.class(),
             ErrorClass::Odb
@@ -271,8 +286,12 @@ fn directory_name(url: &GitUrl) -> String {
         .take(80)
         .collect();
     let hash = Sha256::digest(url.to_string().as_bytes());
-    let hash: String = hash[..8].iter().map(|b| format!("{b:02x}")).collect();
-    format!("{}-{hash}", readable.trim_matches(['-', '.']))
+    let mut name = format!("{}-", readable.trim_matches(['-', '.']));
+    for byte in &hash[..8] {
+        // Writing to a String cannot fail.
+        let _ = write!(name, "{byte:02x}");
+    }
+    name
 }
 
 /// A mirror that nobody else works on, open.

@@ -68,7 +68,7 @@ impl Default for Timeouts {
         Self {
             connect: Duration::from_secs(15),
             idle: Duration::from_secs(30),
-            operation: Duration::from_secs(60),
+            operation: Duration::from_mins(1),
         }
     }
 }

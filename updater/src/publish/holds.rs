@@ -4,8 +4,9 @@
 //! marked value set it to what is chosen now, and it no longer holds that, somebody took it back; it stays as it is
 //! until the policy chooses something else, or until the hold is released.
 
-use super::{Editor, Hold, PublishRequest};
-use crate::git::{CancellationToken, ChangedFile, CommitId, GitError, LockedMirror};
+use super::plan::Branch;
+use super::{Editor, Hold};
+use crate::git::{ChangedFile, CommitId, GitError};
 use crate::{Choice, Choices, PolicyName};
 use git2::{Commit, DiffOptions, Oid, Repository};
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,15 +19,12 @@ type Pending = BTreeMap<String, BTreeSet<PolicyName>>;
 
 /// Which of the planned changes a person took back before.
 pub(super) fn find(
-    mirror: &LockedMirror,
+    branch: &Branch<'_>,
     base: Oid,
     names: &[String],
-    request: &PublishRequest,
-    editor: &dyn Editor,
-    choices: &Choices,
     files: &[ChangedFile],
-    cancel: &CancellationToken,
 ) -> Result<Vec<Hold>, GitError> {
+    let (request, choices) = (branch.request, branch.choices);
     let mut pending = Pending::new();
     let mut held = Vec::new();
     for file in files {
@@ -42,7 +40,7 @@ pub(super) fn find(
                 hold.path == file.path && hold.policy == *policy && hold.image == image.to_string()
             });
             match known {
-                Some(hold) => held.push(hold.clone()),
+                Some(known) => held.push(known.clone()),
                 None => {
                     pending
                         .entry(file.path.clone())
@@ -53,13 +51,14 @@ pub(super) fn find(
         }
     }
     if !pending.is_empty() {
-        mirror.our_commits(
+        branch.mirror.our_commits(
             base,
             &request.author,
             names,
-            cancel,
+            branch.cancel,
             &mut |repository, commit| {
-                held.extend(look_at(repository, commit, editor, choices, &mut pending)?);
+                let found = look_at(repository, commit, branch.editor, choices, &mut pending)?;
+                held.extend(found);
                 Ok(!pending.is_empty())
             },
         )?;

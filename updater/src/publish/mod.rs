@@ -115,7 +115,7 @@ pub fn publish_branches(
             return Ok(run.states.into_iter().map(State::into_outcome).collect());
         }
         if tries >= request.tries.max(1) {
-            run.give_up(mirror.mirror.remote().url().to_string(), tries);
+            run.give_up(&mirror.mirror.remote().url().to_string(), tries);
             return Ok(run.states.into_iter().map(State::into_outcome).collect());
         }
         pause(tries, cancel);
@@ -145,7 +145,7 @@ fn pause(tries: u32, cancel: &CancellationToken) {
 /// One branch during a run.
 enum State {
     /// To be done; the last try's commit when its answer was lost, with what went wrong.
-    Pending(Option<Lost>),
+    Pending(Option<Box<Lost>>),
     Done(Box<Result<PushOutcome, GitError>>),
 }
 
@@ -190,7 +190,7 @@ struct Ready {
 
 impl Run<'_> {
     /// One try for everything that is still to be done.
-    fn once(&mut self, mirror: &LockedMirror, tries: u32) -> Result<(), GitError> {
+    fn once(&mut self, mirror: &LockedMirror, attempt: u32) -> Result<(), GitError> {
         let names: Vec<&str> = self
             .branches
             .iter()
@@ -200,7 +200,7 @@ impl Run<'_> {
             .collect();
         let fetched = mirror.fetch(&self.request.checkout, &names, self.cancel)?;
         let mut trees = Trees::open(mirror, self.editor);
-        let ready = self.prepare(mirror, &fetched, &mut trees, tries);
+        let ready = self.prepare(mirror, &fetched, &mut trees, attempt);
         trees.close();
         let ready = ready?;
         if ready.is_empty() {
@@ -215,7 +215,7 @@ impl Run<'_> {
         mirror: &LockedMirror,
         fetched: &Fetched,
         trees: &mut Trees<'_>,
-        tries: u32,
+        attempt: u32,
     ) -> Result<Vec<Ready>, GitError> {
         let mut ready = Vec::new();
         for (at, wanted) in self.branches.iter().enumerate() {
@@ -228,7 +228,7 @@ impl Run<'_> {
             {
                 tracing::info!(branch = wanted.branch, commit = %lost.commit, "the push arrived although its answer did not");
                 let mut outcome = lost.outcome;
-                outcome.tries = tries;
+                outcome.tries = attempt;
                 self.states[at] = State::Done(Box::new(Ok(outcome)));
                 continue;
             }
@@ -242,7 +242,7 @@ impl Run<'_> {
             };
             let prepared = branch
                 .plan(fetched, trees)
-                .and_then(|plan| self.carry_out(at, plan, &branch, fetched, trees, tries));
+                .and_then(|plan| self.carry_out(at, plan, &branch, fetched, trees, attempt));
             match prepared {
                 Ok(Prepared::Ready(commit)) => ready.push(*commit),
                 Ok(Prepared::Done(outcome)) => {
@@ -262,7 +262,7 @@ impl Run<'_> {
         branch: &Branch<'_>,
         fetched: &Fetched,
         trees: &Trees<'_>,
-        tries: u32,
+        attempt: u32,
     ) -> Result<Prepared, GitError> {
         self.check_path(&plan, branch, fetched)?;
         let tip = fetched.branches.get(branch.name).copied();
@@ -278,23 +278,19 @@ impl Run<'_> {
             files: plan.edits.files,
             skipped: plan.edits.skipped,
             held: plan.held,
-            tries,
+            tries: attempt,
         };
-        let (base, expected, force) = match (plan.step, tip) {
-            (Step::Nothing, _) => return Ok(Prepared::Done(Box::new(outcome))),
-            (Step::Standing, Some(tip)) => {
+        let (base, expected, force) = match plan.step {
+            Step::Nothing => return Ok(Prepared::Done(Box::new(outcome))),
+            Step::Standing(tip) => {
                 outcome.state = PushState::Standing(tip.into());
                 return Ok(Prepared::Done(Box::new(outcome)));
             }
-            (Step::Standing, None) => return Ok(Prepared::Done(Box::new(outcome))),
-            (
-                Step::Commit {
-                    base,
-                    expected,
-                    force,
-                },
-                _,
-            ) => (base, expected, force),
+            Step::Commit {
+                base,
+                expected,
+                force,
+            } => (base, expected, force),
         };
         if self.request.dry_run {
             outcome.state = PushState::DryRun;
@@ -376,11 +372,11 @@ impl Run<'_> {
                     State::Done(Box::new(Ok(ready.outcome)))
                 }
                 Some(PushFailure::Outrun) => State::Pending(None),
-                Some(PushFailure::Unknown(error)) => State::Pending(Some(Lost {
+                Some(PushFailure::Unknown(error)) => State::Pending(Some(Box::new(Lost {
                     commit: ready.commit,
                     outcome: ready.outcome,
                     error,
-                })),
+                }))),
                 Some(PushFailure::Failed(e)) => State::Done(Box::new(Err(e))),
             };
         }
@@ -406,11 +402,11 @@ impl Run<'_> {
             .collect())
     }
 
-    fn give_up(&mut self, remote: String, tries: u32) {
+    fn give_up(&mut self, remote: &str, tries: u32) {
         for (branch, state) in self.branches.iter().zip(&mut self.states) {
             if matches!(state, State::Pending(None)) {
                 *state = State::Done(Box::new(Err(GitError::Outrun {
-                    remote: remote.clone(),
+                    remote: remote.to_owned(),
                     branch: branch.branch.clone(),
                     tries,
                 })));

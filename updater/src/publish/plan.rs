@@ -21,8 +21,8 @@ pub(super) struct Plan {
 pub(super) enum Step {
     /// Nothing is due, seen from where changes start.
     Nothing,
-    /// The push branch carries all that is due.
-    Standing,
+    /// The push branch, at this commit, carries all that is due.
+    Standing(Oid),
     /// Commits on `base`; the branch is at `expected` now.
     Commit {
         base: Oid,
@@ -108,16 +108,7 @@ impl Branch<'_> {
             self.request.path.contains(path) && !self.request.ignore.is_ignored(path, false)
         };
         let mut edits = trees.edit(tree, &within, self.choices)?;
-        let held = holds::find(
-            self.mirror,
-            base.commit,
-            &base.names,
-            self.request,
-            self.editor,
-            self.choices,
-            &edits.files,
-            self.cancel,
-        )?;
+        let held = holds::find(self, base.commit, &base.names, &edits.files)?;
         self.respect(&held, &mut edits);
         let tip = fetched.branches.get(self.name).copied();
         let step = if edits.files.is_empty() {
@@ -125,14 +116,14 @@ impl Branch<'_> {
                 && self.tree(fetched.checkout)? != tree
                 && !self.is_checkout(fetched);
             if carries {
-                Step::Standing
+                Step::Standing(base.commit)
             } else {
                 Step::Nothing
             }
         } else if let Some(standing) = base.standing
             && self.tree(standing)? == trees.write(tree, &edits.files)?
         {
-            Step::Standing
+            Step::Standing(standing)
         } else {
             Step::Commit {
                 base: base.commit,

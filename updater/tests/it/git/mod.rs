@@ -4,4 +4,6 @@ mod holds;
 mod publish;
 mod push_branch;
 mod setting;
+mod signing;
+mod together;
 mod trouble;
