@@ -5,10 +5,7 @@ use tagline_policy::{RepositoryName, Tag};
 
 use super::registry::{DemoRegistry, Image};
 
-/// Repository and tags.
-type Tags = (&'static str, &'static [&'static str]);
-
-const AT_FIRST: [Tags; 3] = [
+const AT_FIRST: [(&str, &[&str]); 3] = [
     (
         "shop/storefront",
         &[
@@ -46,7 +43,7 @@ const AT_FIRST: [Tags; 3] = [
 ];
 
 /// Of each image one tag that its policy wants; the others are there to be passed over.
-const LATER: [Tags; 3] = [
+const LATER: [(&str, &[&str]); 3] = [
     ("shop/storefront", &["1.3.0", "2.0.0-rc.2"]),
     (
         "shop/worker",
@@ -58,8 +55,8 @@ const LATER: [Tags; 3] = [
     ("shop/billing", &["build-12", "build-13-debug"]),
 ];
 
-/// What was pushed: `REPOSITORY:TAG`.
-pub(super) type Pushed = Vec<String>;
+/// What was pushed: each repository with its tags.
+pub(super) type Pushed = Vec<(&'static str, &'static [&'static str])>;
 
 /// Pushes the tags that are there when the demo begins.
 pub(super) fn push_first(registry: &DemoRegistry, now: Timestamp) -> anyhow::Result<Pushed> {
@@ -71,8 +68,11 @@ pub(super) fn push_later(registry: &DemoRegistry, now: Timestamp) -> anyhow::Res
     push(registry, &LATER, now)
 }
 
-fn push(registry: &DemoRegistry, images: &[Tags], now: Timestamp) -> anyhow::Result<Pushed> {
-    let mut pushed = Pushed::new();
+fn push(
+    registry: &DemoRegistry,
+    images: &[(&'static str, &'static [&'static str])],
+    now: Timestamp,
+) -> anyhow::Result<Pushed> {
     for (repository, tags) in images {
         let name = RepositoryName::new(repository)?;
         for tag in *tags {
@@ -81,8 +81,7 @@ fn push(registry: &DemoRegistry, images: &[Tags], now: Timestamp) -> anyhow::Res
                 version: (*tag).to_owned(),
             };
             registry.push(&name, &Tag::new(tag)?, &image);
-            pushed.push(format!("{repository}:{tag}"));
         }
     }
-    Ok(pushed)
+    Ok(images.to_vec())
 }

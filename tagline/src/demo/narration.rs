@@ -1,9 +1,13 @@
 //! What the demo tells while it runs.
 
+use std::cell::Cell;
 use std::io::{self, Write as _};
+use std::path::Path;
 use std::time::Duration;
 
-use super::git_remote::{ChangedFile, Commit};
+use super::Place;
+use super::git_remote::{ChangedFile, Commit, GitRemote};
+use super::images::Pushed;
 use crate::output::{DIM, GOOD, Output, STRONG, unified_diff};
 
 /// The length of an abbreviated commit id, as git's own default.
@@ -12,27 +16,65 @@ const SHORT_ID: usize = 7;
 /// Tells the steps on standard output.
 pub(super) struct Narration<'a> {
     output: &'a Output,
-    step: std::cell::Cell<usize>,
+    step: Cell<usize>,
 }
 
 impl<'a> Narration<'a> {
     pub(super) fn new(output: &'a Output) -> Self {
         Self {
             output,
-            step: std::cell::Cell::new(0),
+            step: Cell::new(0),
         }
     }
 
     /// A new step.
     pub(super) fn step(&self, title: &str) -> io::Result<()> {
-        self.step.set(self.step.get() + 1);
-        let number = self.step.get();
-        writeln!(self.output.stdout(), "\n{STRONG}{number}. {title}{STRONG:#}")
+        let number = self.step.get() + 1;
+        self.step.set(number);
+        let gap = if number == 1 { "" } else { "\n" };
+        writeln!(
+            self.output.stdout(),
+            "{gap}{STRONG}{number}. {title}{STRONG:#}"
+        )
     }
 
     /// A line of the present step.
     pub(super) fn line(&self, text: &str) -> io::Result<()> {
         writeln!(self.output.stdout(), "   {text}")
+    }
+
+    /// A command that does the same.
+    pub(super) fn command(&self, command: &str) -> io::Result<()> {
+        writeln!(self.output.stdout(), "   {DIM}$ {command}{DIM:#}")
+    }
+
+    /// The tags of some images.
+    pub(super) fn images(&self, pushed: &Pushed) -> io::Result<()> {
+        let mut out = self.output.stdout();
+        for (repository, tags) in pushed {
+            writeln!(out, "   {repository:<16} {DIM}{}{DIM:#}", tags.join("  "))?;
+        }
+        Ok(())
+    }
+
+    /// The marked lines of all files below a directory.
+    pub(super) fn markers(&self, directory: &Path) -> io::Result<()> {
+        let mut out = self.output.stdout();
+        let mut directories = vec![directory.to_owned()];
+        while let Some(directory) = directories.pop() {
+            for entry in std::fs::read_dir(directory)? {
+                let path = entry?.path();
+                if path.is_dir() {
+                    directories.push(path);
+                    continue;
+                }
+                let text = std::fs::read_to_string(&path)?;
+                for line in text.lines().filter(|line| line.contains("$imagepolicy")) {
+                    writeln!(out, "   {DIM}{}{DIM:#}", line.trim_start())?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// A commit that arrived, how long it took since `event`, and what it changed.
@@ -44,20 +86,43 @@ impl<'a> Narration<'a> {
         event: &str,
     ) -> io::Result<()> {
         let mut out = self.output.stdout();
-        let id = &commit.id[..SHORT_ID.min(commit.id.len())];
+        let Commit {
+            id,
+            author,
+            message,
+        } = commit;
+        let id = id.get(..SHORT_ID).unwrap_or(id);
         let seconds = took.as_secs_f64();
-        let Commit { author, message, .. } = commit;
         writeln!(
             out,
-            "   {GOOD}Commit {id}{GOOD:#} by {author} arrived {STRONG}{seconds:.2} s{STRONG:#} after {event}.\n"
+            "   {GOOD}Commit {id} by {author}{GOOD:#} arrived {STRONG}{seconds:.2} s{STRONG:#} after {event}:\n"
         )?;
         for line in message.trim_end().lines() {
-            writeln!(out, "     {DIM}{line}{DIM:#}")?;
+            writeln!(out, "     {line}")?;
         }
         writeln!(out)?;
         for file in files {
-            unified_diff(&mut out, &file.path, file.before.as_bytes(), file.after.as_bytes())?;
+            unified_diff(
+                &mut out,
+                &file.path,
+                file.before.as_bytes(),
+                file.after.as_bytes(),
+            )?;
         }
         out.flush()
+    }
+
+    /// Where to look when the files are kept.
+    pub(super) fn end(&self, place: &Place, remote: &GitRemote) -> io::Result<()> {
+        let Place::Kept(directory) = place else {
+            return Ok(());
+        };
+        let directory = directory.display();
+        self.step(&format!("Everything is kept in {directory}"))?;
+        self.command(&format!("git --git-dir {} log -p", remote.path().display()))?;
+        self.command(&format!(
+            "tagline check -f {directory}/manifests --path {directory}/fleet"
+        ))?;
+        self.command(&format!("tagline update -f {directory}/manifests --path {directory}/fleet --storage-path {directory}/storage --dry-run"))
     }
 }

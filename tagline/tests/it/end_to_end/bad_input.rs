@@ -49,7 +49,11 @@ fn wrong_objects_stop_only_themselves() {
         for word in told {
             assert!(all.contains(word), "{name}: no {word:?} in\n{all}");
         }
-        assert!(matches!(output.status.code(), Some(1 | 2)), "{name}: {}\n{all}", output.status);
+        assert!(
+            matches!(output.status.code(), Some(1 | 2)),
+            "{name}: {}\n{all}",
+            output.status
+        );
         fleet.assert_updated(&remote, &["Update images", "Deploy everything"]);
     }
 }
@@ -58,11 +62,17 @@ fn wrong_objects_stop_only_themselves() {
 fn bad_registries_stop_only_their_images() {
     let registry = require!(DockerRegistry::start());
     let cases: [(&str, fn() -> Response); 6] = [
-        ("html", || Response::new(200, "<html>login</html>").with_header("Content-Type", "text/html")),
+        ("html", || {
+            Response::new(200, "<html>login</html>").with_header("Content-Type", "text/html")
+        }),
         ("unauthorized", || Response::new(401, "")),
-        ("missing", || Response::new(404, "{\"errors\":[{\"code\":\"NAME_UNKNOWN\"}]}")),
+        ("missing", || {
+            Response::new(404, "{\"errors\":[{\"code\":\"NAME_UNKNOWN\"}]}")
+        }),
         ("broken", || Response::new(500, "oops")),
-        ("illegal", || Response::json("{\"name\":\"x\",\"tags\":[\"1.0.0\\n\",\"$(id)\",\"../x\"]}")),
+        ("illegal", || {
+            Response::json("{\"name\":\"x\",\"tags\":[\"1.0.0\\n\",\"$(id)\",\"../x\"]}")
+        }),
         ("silent", Response::dropped),
     ];
     let server = require!(GitHttp::options().with_user("me", PASSWORD).start());
@@ -83,7 +93,10 @@ fn bad_registries_stop_only_their_images() {
         );
         bad.push((name, server));
     }
-    let output = fleet.run("storage", &["--once", "-o", "json"]).output().unwrap();
+    let output = fleet
+        .run("storage", &["--once", "-o", "json"])
+        .output()
+        .unwrap();
     let all = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{all}");
     for (name, _) in bad {

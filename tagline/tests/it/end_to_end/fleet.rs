@@ -106,7 +106,10 @@ impl Fleet {
 
     /// One pass that must succeed; what it printed as JSON.
     pub(super) fn run_once(&self, storage: &str) -> serde_json::Value {
-        let output = self.run(storage, &["--once", "-o", "json"]).output().unwrap();
+        let output = self
+            .run(storage, &["--once", "-o", "json"])
+            .output()
+            .unwrap();
         assert_success(&output);
         serde_json::from_slice(&output.stdout).unwrap()
     }
@@ -131,7 +134,10 @@ pub(super) fn assert_success(output: &Output) {
         String::from_utf8_lossy(&output.stderr),
     );
     assert!(output.status.success(), "{}\n{out}\n{err}", output.status);
-    assert!(!out.contains(PASSWORD) && !err.contains(PASSWORD), "{out}\n{err}");
+    assert!(
+        !out.contains(PASSWORD) && !err.contains(PASSWORD),
+        "{out}\n{err}"
+    );
 }
 
 /// A running program; killed when the test ends early.
@@ -236,11 +242,17 @@ stringData:
 
 /// Objects for git over http with a password.
 pub(super) fn http_objects(server: &GitHttp, name: &str) -> String {
-    git_objects(&server.url(name), &[("username", "me"), ("password", PASSWORD)])
+    git_objects(
+        &server.url(name),
+        &[("username", "me"), ("password", PASSWORD)],
+    )
 }
 
 /// Objects for git over ssh.
 pub(super) fn ssh_objects(server: &GitSsh, name: &str, key: &SshKey, known_hosts: &str) -> String {
-    let secret = [("identity", key.private.as_str()), ("known_hosts", known_hosts)];
+    let secret = [
+        ("identity", key.private.as_str()),
+        ("known_hosts", known_hosts),
+    ];
     git_objects(&server.url(name), &secret)
 }

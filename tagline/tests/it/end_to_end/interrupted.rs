@@ -64,7 +64,11 @@ fn killed_between_any_two_stages() {
         "service=git-receive-pack",
         "fleet.git/git-receive-pack",
     ] {
-        for fault in [Fault::Delay(LIMIT), Fault::StallAfter(0), Fault::StallAfter(10)] {
+        for fault in [
+            Fault::Delay(LIMIT),
+            Fault::StallAfter(0),
+            Fault::StallAfter(10),
+        ] {
             let server = require!(GitHttp::options().with_user("me", PASSWORD).start());
             let scene = Scene::new(&registry, server, 5);
             scene.server.inject(stage, 1, fault.clone());

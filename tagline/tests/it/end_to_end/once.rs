@@ -59,7 +59,15 @@ fn a_table_names_every_object_and_the_commit() {
     let output = fleet.run("storage", &["--once"]).output().unwrap();
     assert_success(&output);
     let table = String::from_utf8(output.stdout).unwrap();
-    for word in ["app-0", "app-1", "app-2", "1.1.0", "1.2.0", "1.3.0", "ImageUpdateAutomation"] {
+    for word in [
+        "app-0",
+        "app-1",
+        "app-2",
+        "1.1.0",
+        "1.2.0",
+        "1.3.0",
+        "ImageUpdateAutomation",
+    ] {
         assert!(table.contains(word), "no {word} in\n{table}");
     }
     let head = remote.head("main").unwrap();
@@ -75,7 +83,8 @@ fn manifests_from_standard_input() {
     let fleet = Fleet::new(&registry, 2);
     fleet.fill(&remote);
     fleet.write_manifests(&http_objects(&server, "fleet"));
-    let mut all = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: other}\n---\n".to_owned();
+    let mut all =
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: other}\n---\n".to_owned();
     for name in ["images.yaml", "git.yaml"] {
         all += &std::fs::read_to_string(fleet.manifests().join(name)).unwrap();
         all += "\n---\n";
@@ -101,11 +110,21 @@ fn new_tags_make_a_second_commit_and_gone_tags_none() {
     fleet.run_once("storage");
     let first = remote.head("main").unwrap();
 
-    registry.push("fleet/app-1", "1.77.0", &tagline_testservers::Image::default());
+    registry.push(
+        "fleet/app-1",
+        "1.77.0",
+        &tagline_testservers::Image::default(),
+    );
     fleet.run_once("storage");
     let second = remote.head("main").unwrap();
     let changed = remote.diff(&first, &second);
-    assert_eq!(changed.lines().filter(|line| line.starts_with("+ ")).count(), 1);
+    assert_eq!(
+        changed
+            .lines()
+            .filter(|line| line.starts_with("+ "))
+            .count(),
+        1
+    );
     assert!(changed.contains("fleet/app-1:1.77.0"), "{changed}");
     assert_eq!(remote.log("main").len(), 3);
 }

@@ -11,7 +11,12 @@ use super::fleet::{Fleet, PASSWORD, Running, http_objects, image_objects};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
-fn wait_until(what: &str, running: &mut Running, log: &std::path::Path, mut happened: impl FnMut() -> bool) {
+fn wait_until(
+    what: &str,
+    running: &mut Running,
+    log: &std::path::Path,
+    mut happened: impl FnMut() -> bool,
+) {
     let deadline = Instant::now() + LIMIT;
     while !happened() {
         let ended = running.0.try_wait().unwrap();
@@ -66,10 +71,14 @@ fn new_tags_and_changed_manifests_become_commits() {
     every_second(&fleet);
     let log = fleet.path("log");
     let mut running = Running::start(fleet.run("storage", &[]), &log);
-    wait_until("the first commit", &mut running, &log, || commits(&remote) == 2);
+    wait_until("the first commit", &mut running, &log, || {
+        commits(&remote) == 2
+    });
 
     registry.push("fleet/app-2", "1.50.0", &Image::default());
-    wait_until("a commit for a new tag", &mut running, &log, || commits(&remote) == 3);
+    wait_until("a commit for a new tag", &mut running, &log, || {
+        commits(&remote) == 3
+    });
 
     // A new object for a marker that was there all the time.
     let image = format!("{}/fleet/late", registry.authority());
@@ -77,13 +86,20 @@ fn new_tags_and_changed_manifests_become_commits() {
     let marked = format!("image: {image}:1.0.0 # {{\"$imagepolicy\": \"fleet:late\"}}\n");
     remote.commit("main", "Add a late one", &[("apps/late.yaml", &marked)]);
     fleet.write_manifest("late.yaml", &image_objects("late", &image));
-    wait_until("a commit for a new object", &mut running, &log, || commits(&remote) == 5);
-    assert_eq!(remote.show("main", "apps/late.yaml"), marked.replace("1.0.0", "1.0.1").as_bytes());
+    wait_until("a commit for a new object", &mut running, &log, || {
+        commits(&remote) == 5
+    });
+    assert_eq!(
+        remote.show("main", "apps/late.yaml"),
+        marked.replace("1.0.0", "1.0.1").as_bytes()
+    );
 
     // A broken file is told and changes nothing else.
     fleet.write_manifest("late.yaml", "kind: [");
     registry.push("fleet/app-1", "1.60.0", &Image::default());
-    wait_until("a commit beside a broken file", &mut running, &log, || commits(&remote) == 6);
+    wait_until("a commit beside a broken file", &mut running, &log, || {
+        commits(&remote) == 6
+    });
 
     signal(&running, "TERM");
     assert_eq!(wait_for_end(&mut running).code(), Some(0));
@@ -105,7 +121,12 @@ fn a_signal_ends_it_in_the_middle_of_a_fetch() {
         server.inject("git-upload-pack", 100, Fault::StallAfter(4));
         let log = fleet.path("log");
         let mut running = Running::start(fleet.run("storage", &[]), &log);
-        let asked = || server.requests().iter().any(|request| request.header("authorization").is_some());
+        let asked = || {
+            server
+                .requests()
+                .iter()
+                .any(|request| request.header("authorization").is_some())
+        };
         wait_until("a fetch", &mut running, &log, asked);
         signal(&running, name);
         let status = wait_for_end(&mut running);
