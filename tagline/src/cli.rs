@@ -23,7 +23,7 @@ pub(crate) struct Cli {
 }
 
 /// Flags of every command.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct GlobalArgs {
     /// How results are printed
@@ -65,6 +65,8 @@ pub(crate) struct GlobalArgs {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Show the whole loop on this machine: a registry, a git remote, a live update
+    Demo(crate::demo::DemoArgs),
     /// Run the service on manifest files: scan, select, update
     Run(commands::run::RunArgs),
     /// Validate objects, policies and markers, without any network

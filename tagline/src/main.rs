@@ -2,6 +2,7 @@
 
 mod cli;
 mod commands;
+mod demo;
 mod exit;
 mod manifest;
 mod output;
@@ -37,6 +38,8 @@ fn main() -> ExitCode {
 fn start(cli: Cli, output: &Output) -> anyhow::Result<Exit> {
     let default_level = match cli.command {
         Command::Run(_) => "info",
+        // It tells by itself what happens.
+        Command::Demo(_) => "error",
         _ => "warn",
     };
     output::start_logging(
@@ -49,6 +52,7 @@ fn start(cli: Cli, output: &Output) -> anyhow::Result<Exit> {
     tagline_scanner::tls::install_provider();
     let global = &cli.global;
     match cli.command {
+        Command::Demo(args) => demo::run(&args, global, output),
         Command::Run(args) => commands::run::run(args, global, output),
         Command::Check(args) => commands::check::run(&args, output),
         Command::Scan(args) => commands::scan::run(args, global, output),

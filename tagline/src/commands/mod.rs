@@ -1,6 +1,6 @@
 //! One module per command: its flags, what it does, how it prints its result.
 
-mod ad_hoc;
+pub(crate) mod ad_hoc;
 pub(crate) mod check;
 pub(crate) mod completion;
 mod input;

@@ -3,6 +3,7 @@
 use super::input::InputArgs;
 use crate::cli::GlobalArgs;
 use crate::exit::{BadInput, Exit};
+use crate::manifest::Severity;
 use crate::output::{BAD, Column, DIM, GOOD, Output, Table, WARN};
 use crate::service::{ObjectState, Report, Service};
 use crate::settings::{RegistryArgs, ServiceArgs, Settings};
@@ -40,6 +41,10 @@ pub(crate) fn run(args: RunArgs, global: &GlobalArgs, output: &Output) -> anyhow
             "there is no usable object in the files given with -f",
         ));
     }
+    let faulty = resources
+        .problems
+        .iter()
+        .any(|problem| problem.severity == Severity::Error);
     let settings = Settings::resolve(global, &args.service, &args.registry, &resources)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -69,7 +74,7 @@ pub(crate) fn run(args: RunArgs, global: &GlobalArgs, output: &Output) -> anyhow
         }
         let report = service.report();
         output.print(&report, |out, output| table(&report, out, output))?;
-        Ok(if report.has_failures() {
+        Ok(if faulty || report.has_failures() {
             Exit::Failed
         } else {
             Exit::Done
@@ -77,7 +82,8 @@ pub(crate) fn run(args: RunArgs, global: &GlobalArgs, output: &Output) -> anyhow
     })
 }
 
-fn table(report: &Report, out: &mut dyn Write, output: &Output) -> std::io::Result<()> {
+/// Writes one row per object.
+pub(crate) fn table(report: &Report, out: &mut dyn Write, output: &Output) -> std::io::Result<()> {
     let mut table = Table::new([
         Column::Left("KIND"),
         Column::Left("NAME"),

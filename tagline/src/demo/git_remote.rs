@@ -122,17 +122,29 @@ impl GitRemote {
         files.collect()
     }
 
-    /// How many files the branch holds.
-    pub(super) fn file_count(&self) -> anyhow::Result<usize> {
+    /// Whether each of these texts stands in some file of the branch.
+    pub(super) fn names_all(&self, texts: &[&str]) -> anyhow::Result<bool> {
         let repository = Repository::open_bare(&self.path)?;
         let head = repository.find_reference(&format!("refs/heads/{BRANCH}"))?;
-        let mut count = 0;
+        let mut missing: Vec<&str> = texts.to_vec();
+        let mut failure = None;
         head.peel_to_tree()?
             .walk(TreeWalkMode::PreOrder, |_, entry| {
-                count += usize::from(entry.kind() == Some(ObjectType::Blob));
+                if entry.kind() == Some(ObjectType::Blob) {
+                    match repository.find_blob(entry.id()) {
+                        Ok(blob) => {
+                            let content = String::from_utf8_lossy(blob.content()).into_owned();
+                            missing.retain(|text| !content.contains(text));
+                        }
+                        Err(error) => failure = Some(error),
+                    }
+                }
                 TreeWalkResult::Ok
             })?;
-        Ok(count)
+        match failure {
+            Some(error) => Err(error).context("read a file of the branch"),
+            None => Ok(missing.is_empty()),
+        }
     }
 }
 

@@ -55,6 +55,12 @@ const LATER: [(&str, &[&str]); 3] = [
     ("shop/billing", &["build-12", "build-13-debug"]),
 ];
 
+/// What the files are to name at first.
+pub(super) const WANTED_FIRST: [&str; 3] = [":1.2.0", ":main-04dd17c-1760172800", " build-10 "];
+
+/// What they are to name after the push.
+pub(super) const WANTED_LATER: [&str; 3] = [":1.3.0", ":main-c0ffee1-1760259200", " build-12 "];
+
 /// What was pushed: each repository with its tags.
 pub(super) type Pushed = Vec<(&'static str, &'static [&'static str])>;
 

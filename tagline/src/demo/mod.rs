@@ -14,7 +14,7 @@ mod server;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
@@ -26,12 +26,14 @@ use crate::resources::{DEFAULT_NAMESPACE, LoadOptions, Source, load};
 use crate::service::Service;
 use crate::settings::{RegistryArgs, ServiceArgs, Settings};
 use crate::shutdown;
-use git_remote::{Commit, GitRemote};
+use git_remote::GitRemote;
 use narration::Narration;
 use registry::DemoRegistry;
 
 /// How long to wait for a commit. It takes a second or two; a machine may be busy.
-const COMMIT_LIMIT: Duration = Duration::from_secs(60);
+const COMMIT_LIMIT: Duration = Duration::from_mins(1);
+/// How long what still runs may take to end.
+const SHUTDOWN_LIMIT: Duration = Duration::from_secs(10);
 /// How often to look whether a commit has arrived.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
@@ -45,25 +47,25 @@ pub(crate) struct DemoArgs {
 
 /// Runs it.
 pub(crate) fn run(args: &DemoArgs, global: &GlobalArgs, output: &Output) -> anyhow::Result<Exit> {
-    let place = Place::new(args.keep.as_deref())?;
     let runtime = tokio::runtime::Runtime::new().context("start the runtime")?;
-    runtime.block_on(async {
+    let (place, result) = runtime.block_on(async {
+        // Before there is anything to leave behind.
         let stop = shutdown::on_signal().context("listen for signals")?;
+        let place = Place::new(args.keep.as_deref())?;
         let demo = Demo {
             place: &place,
             global,
             output,
             narration: Narration::new(output),
-            stop: stop.clone(),
+            stop,
         };
-        tokio::select! {
-            biased;
-            // Dropping what was started ends it; a temporary directory goes with its `Place`.
-            () = stop.cancelled() => bail!("interrupted before the demo was over"),
-            result = demo.show() => result,
-        }
+        let result = demo.show().await;
+        anyhow::Ok((place, result))
     })?;
-    Ok(Exit::Done)
+    // Nothing writes into a temporary directory any more when it is removed.
+    runtime.shutdown_timeout(SHUTDOWN_LIMIT);
+    drop(place);
+    result.map(|()| Exit::Done)
 }
 
 /// Where the demo keeps its files.
@@ -126,23 +128,51 @@ impl Demo<'_> {
         self.narration.step(title)?;
         self.narration
             .command(&format!("tagline run -f {}", manifests.display()))?;
+        self.serve(&manifests, &registry, &remote).await?;
+
+        self.narration
+            .step("Once more: there is nothing left to do")?;
+        self.narration
+            .command(&format!("tagline run -f {} --once", manifests.display()))?;
+        let mut service = self.open_service(&manifests, self.stop.clone())?;
+        service
+            .run_once(|total| self.output.progress().bar("scanning", total))
+            .await?;
+        if self.stop.is_cancelled() {
+            return Err(interrupted());
+        }
+        let report = service.report();
+        self.output.print(&report, |out, output| {
+            commands::run::table(&report, out, output)
+        })?;
+        if report.has_failures() {
+            bail!("an object failed");
+        }
+        self.narration.end(self.place, &remote)?;
+        Ok(())
+    }
+
+    /// Runs the service until the commits that are to follow have arrived.
+    async fn serve(
+        &self,
+        manifests: &Path,
+        registry: &DemoRegistry,
+        remote: &GitRemote,
+    ) -> anyhow::Result<()> {
         let cancel = self.stop.child_token();
         let started = Instant::now();
-        let mut service = self.open_service(&manifests, cancel.clone())?;
+        let mut service = self.open_service(manifests, cancel.clone())?;
         let follow = async {
-            let result = self.follow(&registry, &remote, started).await;
+            let result = tokio::select! {
+                result = self.follow(registry, remote, started) => result,
+                () = cancel.cancelled() => Err(interrupted()),
+            };
             cancel.cancel();
             result
         };
         // When the story is told, the service is asked to end and ends by itself.
         let (served, followed) = tokio::join!(service.run(), follow);
-        served?;
-        followed?;
-
-        self.narration.step("Where everything stands")?;
-        commands::run::print_table(&service.report(), self.output)?;
-        self.narration.end(self.place, &remote)?;
-        Ok(())
+        served.and(followed)
     }
 
     async fn start_registry(&self) -> anyhow::Result<DemoRegistry> {
@@ -184,48 +214,74 @@ impl Demo<'_> {
         };
         let flags = (ServiceArgs::default(), RegistryArgs::default());
         let settings = Settings::resolve(&global, &flags.0, &flags.1, &resources)?;
-        Service::open(settings, sources, options, resources, cancel)
+        let store = commands::ad_hoc::open_store(&settings.storage_path)?;
+        Service::open(settings, store, sources, options, resources, cancel)
     }
 
-    /// Waits for the two commits and tells about them.
+    /// Tells about the commits that bring the first tags, then about those that follow a push.
     async fn follow(
         &self,
         registry: &DemoRegistry,
         remote: &GitRemote,
         started: Instant,
     ) -> anyhow::Result<()> {
-        let first = next_commit(remote, 1).await?;
-        let took = started.elapsed();
-        self.narration
-            .commit(&first, &remote.changed_files(&first.id)?, took, "its start")?;
-
+        let mut told = remote.commits()?.len();
+        self.tell_commits(
+            remote,
+            &images::WANTED_FIRST,
+            &mut told,
+            started,
+            "its start",
+        )
+        .await?;
         self.narration.step("Somebody pushes new images")?;
         let pushed_at = Instant::now();
-        let pushed = images::push_later(registry, Timestamp::now())?;
-        let second = next_commit(remote, 2).await?;
-        let took = pushed_at.elapsed();
-        self.narration.images(&pushed)?;
-        self.narration.commit(
-            &second,
-            &remote.changed_files(&second.id)?,
-            took,
+        self.narration
+            .images(&images::push_later(registry, Timestamp::now())?)?;
+        self.tell_commits(
+            remote,
+            &images::WANTED_LATER,
+            &mut told,
+            pushed_at,
             "the push",
-        )?;
-        Ok(())
+        )
+        .await
+    }
+
+    /// Tells about each commit as it arrives, until the branch has all wanted tags.
+    ///
+    /// Usually one: what is due at the same time goes out together. An image whose scan ended later has
+    /// its own.
+    async fn tell_commits(
+        &self,
+        remote: &GitRemote,
+        wanted: &[&str],
+        told: &mut usize,
+        since: Instant,
+        event: &str,
+    ) -> anyhow::Result<()> {
+        let deadline = Instant::now() + COMMIT_LIMIT;
+        loop {
+            let commits = remote.commits()?;
+            let took = since.elapsed();
+            let new = commits.len().saturating_sub(*told);
+            for commit in commits.iter().take(new).rev() {
+                let files = remote.changed_files(&commit.id)?;
+                self.narration.commit(commit, &files, took, event)?;
+            }
+            *told = commits.len();
+            if new > 0 && remote.names_all(wanted)? {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                let limit = COMMIT_LIMIT.as_secs();
+                bail!("the wanted tags did not arrive in git within {limit} s");
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 }
 
-/// Waits until the branch has `count` commits on top of its first one; the newest.
-async fn next_commit(remote: &GitRemote, count: usize) -> anyhow::Result<Commit> {
-    let deadline = Instant::now() + COMMIT_LIMIT;
-    loop {
-        let mut commits = remote.commits()?;
-        if commits.len() > count {
-            return Ok(commits.swap_remove(0));
-        }
-        if Instant::now() > deadline {
-            bail!("no commit arrived within {} s", COMMIT_LIMIT.as_secs());
-        }
-        tokio::time::sleep(LOOK_EVERY).await;
-    }
+fn interrupted() -> anyhow::Error {
+    anyhow!("interrupted before the demo was over")
 }

@@ -1,14 +1,16 @@
 //! What the demo tells while it runs.
 
 use std::cell::Cell;
-use std::io::{self, Write as _};
+use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
 
 use super::Place;
 use super::git_remote::{ChangedFile, Commit, GitRemote};
 use super::images::Pushed;
-use crate::output::{DIM, GOOD, Output, STRONG, unified_diff};
+use tagline_updater::diff;
+
+use crate::output::{DIM, Format, GOOD, Output, STRONG, colored_diff};
 
 /// The length of an abbreviated commit id, as git's own default.
 const SHORT_ID: usize = 7;
@@ -27,30 +29,35 @@ impl<'a> Narration<'a> {
         }
     }
 
+    /// Standard output, unless that is for a program: then standard error.
+    fn out(&self) -> Box<dyn Write> {
+        match self.output.format() {
+            Format::Table => Box::new(self.output.stdout()),
+            Format::Json | Format::Yaml => Box::new(self.output.stderr()),
+        }
+    }
+
     /// A new step.
     pub(super) fn step(&self, title: &str) -> io::Result<()> {
         let number = self.step.get() + 1;
         self.step.set(number);
         let gap = if number == 1 { "" } else { "\n" };
-        writeln!(
-            self.output.stdout(),
-            "{gap}{STRONG}{number}. {title}{STRONG:#}"
-        )
+        writeln!(self.out(), "{gap}{STRONG}{number}. {title}{STRONG:#}")
     }
 
     /// A line of the present step.
     pub(super) fn line(&self, text: &str) -> io::Result<()> {
-        writeln!(self.output.stdout(), "   {text}")
+        writeln!(self.out(), "   {text}")
     }
 
     /// A command that does the same.
     pub(super) fn command(&self, command: &str) -> io::Result<()> {
-        writeln!(self.output.stdout(), "   {DIM}$ {command}{DIM:#}")
+        writeln!(self.out(), "   {DIM}$ {command}{DIM:#}")
     }
 
     /// The tags of some images.
     pub(super) fn images(&self, pushed: &Pushed) -> io::Result<()> {
-        let mut out = self.output.stdout();
+        let mut out = self.out();
         for (repository, tags) in pushed {
             writeln!(out, "   {repository:<16} {DIM}{}{DIM:#}", tags.join("  "))?;
         }
@@ -59,7 +66,7 @@ impl<'a> Narration<'a> {
 
     /// The marked lines of all files below a directory.
     pub(super) fn markers(&self, directory: &Path) -> io::Result<()> {
-        let mut out = self.output.stdout();
+        let mut out = self.out();
         let mut directories = vec![directory.to_owned()];
         while let Some(directory) = directories.pop() {
             for entry in std::fs::read_dir(directory)? {
@@ -85,7 +92,7 @@ impl<'a> Narration<'a> {
         took: Duration,
         event: &str,
     ) -> io::Result<()> {
-        let mut out = self.output.stdout();
+        let mut out = self.out();
         let Commit {
             id,
             author,
@@ -102,12 +109,9 @@ impl<'a> Narration<'a> {
         }
         writeln!(out)?;
         for file in files {
-            unified_diff(
-                &mut out,
-                &file.path,
-                file.before.as_bytes(),
-                file.after.as_bytes(),
-            )?;
+            let difference =
+                diff::unified(&file.path, file.before.as_bytes(), file.after.as_bytes());
+            colored_diff(&mut out, &difference)?;
         }
         out.flush()
     }

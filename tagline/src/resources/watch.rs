@@ -5,6 +5,7 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 /// Editors and `git pull` write many files: changes that come this close together are one change.
 const QUIET: Duration = Duration::from_millis(300);
@@ -14,7 +15,16 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// Watches the files and directories given with `-f`.
 pub(crate) struct FileWatch {
     changes: mpsc::Receiver<()>,
+    /// A change that has been noticed and not been told yet.
+    burst: Option<Burst>,
     _watcher: RecommendedWatcher,
+}
+
+/// Writing that may still go on.
+#[derive(Debug, Clone, Copy)]
+struct Burst {
+    quiet_at: Instant,
+    read_at_latest: Instant,
 }
 
 /// A path that cannot be watched.
@@ -52,7 +62,7 @@ impl FileWatch {
                 continue;
             };
             // A file is replaced by renaming another over it, so its directory is watched.
-            let (watched, mode) = if path.is_dir() {
+            let (place, mode) = if path.is_dir() {
                 (path.as_path(), RecursiveMode::Recursive)
             } else {
                 let parent = path
@@ -64,25 +74,67 @@ impl FileWatch {
                 )
             };
             watcher
-                .watch(watched, mode)
-                .map_err(|error| failed(watched, error))?;
+                .watch(place, mode)
+                .map_err(|error| failed(place, error))?;
         }
         Ok(Self {
             changes,
+            burst: None,
             _watcher: watcher,
         })
     }
 
     /// Waits for the next change, and until the writing has ended.
+    ///
+    /// May be dropped and called again at any time: a change that was noticed is not forgotten.
     pub(crate) async fn changed(&mut self) {
-        if self.changes.recv().await.is_none() {
-            std::future::pending::<()>().await;
+        loop {
+            let Some(burst) = self.burst else {
+                if self.changes.recv().await.is_none() {
+                    std::future::pending::<()>().await;
+                }
+                let now = Instant::now();
+                self.burst = Some(Burst {
+                    quiet_at: now + QUIET,
+                    read_at_latest: now + LONGEST_WAIT,
+                });
+                continue;
+            };
+            let until = burst.quiet_at.min(burst.read_at_latest);
+            match tokio::time::timeout_at(until, self.changes.recv()).await {
+                Ok(Some(())) if Instant::now() < burst.read_at_latest => {
+                    self.burst = Some(Burst {
+                        quiet_at: Instant::now() + QUIET,
+                        ..burst
+                    });
+                }
+                Ok(_) | Err(_) => {
+                    self.burst = None;
+                    return;
+                }
+            }
         }
-        let deadline = tokio::time::Instant::now() + LONGEST_WAIT;
-        while tokio::time::Instant::now() < deadline
-            && tokio::time::timeout(QUIET, self.changes.recv())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_change_is_not_forgotten_while_something_else_goes_on() {
+        let directory = tempfile::tempdir().unwrap();
+        let sources = [Source::Path(directory.path().to_owned())];
+        let mut watch = FileWatch::start(&sources).unwrap();
+        std::fs::write(directory.path().join("a.yaml"), "a").unwrap();
+        let told = async {
+            // As in the service's loop, which drops this future whenever a task ends.
+            while tokio::time::timeout(QUIET / 10, watch.changed())
                 .await
-                .is_ok()
-        {}
+                .is_err()
+            {}
+        };
+        let limit = Duration::from_mins(1);
+        tokio::time::timeout(limit, told).await.unwrap();
     }
 }

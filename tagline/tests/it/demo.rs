@@ -44,25 +44,35 @@ fn text(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }
 
-/// Three commits; each of the last two is the one before with other tags, byte for byte.
+/// Each commit is the one before with newer tags, byte for byte; the last one has the last tags.
 fn assert_only_tags_changed(repository: &Path) {
     let commits = git(repository, &["rev-list", "--reverse", "main"]);
     let commits: Vec<&str> = commits.lines().collect();
-    assert_eq!(commits.len(), 3);
+    assert!(commits.len() >= 3, "{commits:?}");
     let files = git(repository, &["ls-tree", "-r", "--name-only", "main"]);
-    for (step, pair) in commits.windows(2).enumerate() {
+    for pair in commits.windows(2) {
         let mut changed = 0;
         for file in files.lines() {
             let [before, after] = [pair[0], pair[1]]
                 .map(|commit| git(repository, &["show", &format!("{commit}:{file}")]));
-            let mut expected = before.clone();
-            for tags in TAGS {
-                expected = expected.replace(tags[step], tags[step + 1]);
+            let possible = TAGS.iter().flat_map(|tags| tags.windows(2));
+            let expected = possible.map(|step| before.replace(step[0], step[1]));
+            if before != after {
+                changed += 1;
+                assert!(
+                    expected.clone().any(|text| text == after),
+                    "{file}: {after}"
+                );
             }
-            assert_eq!(after, expected, "{file}");
-            changed += usize::from(before != after);
         }
-        assert_eq!(changed, 3);
+        assert!(changed > 0, "an empty commit: {pair:?}");
+    }
+    let all: String = files
+        .lines()
+        .map(|file| git(repository, &["show", &format!("main:{file}")]))
+        .collect();
+    for [first, second, last] in TAGS {
+        assert!(all.contains(last) && !all.contains(first) && !all.contains(second));
     }
     git(repository, &["fsck", "--strict"]);
 }
@@ -119,7 +129,7 @@ fn leaves_nothing_behind_when_interrupted() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     while fs::read_dir(&temporary).unwrap().count() == 0 {
         assert!(Instant::now() < deadline, "it does not begin");
         std::thread::sleep(Duration::from_millis(1));

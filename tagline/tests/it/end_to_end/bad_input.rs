@@ -2,7 +2,7 @@
 
 use tagline_testservers::{DockerRegistry, GitHttp, HttpServer, Response, require};
 
-use super::fleet::{Fleet, PASSWORD, http_objects, image_objects};
+use super::fleet::{Fleet, PASSWORD, UPDATE, http_objects, image_objects};
 
 /// Objects that are wrong, and what is told about them.
 const WRONG: [(&str, &str, &[&str]); 6] = [
@@ -54,14 +54,15 @@ fn wrong_objects_stop_only_themselves() {
             "{name}: {}\n{all}",
             output.status
         );
-        fleet.assert_updated(&remote, &["Update images", "Deploy everything"]);
+        fleet.assert_updated(&remote, &[UPDATE, "Deploy everything"]);
     }
 }
 
 #[test]
 fn bad_registries_stop_only_their_images() {
+    type Answer = fn() -> Response;
     let registry = require!(DockerRegistry::start());
-    let cases: [(&str, fn() -> Response); 6] = [
+    let cases: [(&str, Answer); 6] = [
         ("html", || {
             Response::new(200, "<html>login</html>").with_header("Content-Type", "text/html")
         }),
@@ -102,5 +103,5 @@ fn bad_registries_stop_only_their_images() {
     for (name, _) in bad {
         assert!(all.contains(name), "no {name:?} in\n{all}");
     }
-    fleet.assert_updated(&remote, &["Update images", "Deploy everything"]);
+    fleet.assert_updated(&remote, &[UPDATE, "Deploy everything"]);
 }

@@ -11,6 +11,9 @@ use tempfile::TempDir;
 /// The password of the registry and of git over http: it must not appear anywhere.
 pub(super) const PASSWORD: &str = "swordfish-7261";
 
+/// The subject of every commit of the automation.
+pub(super) const UPDATE: &str = "Update from image update automation";
+
 /// Images, files that name them, and the objects that keep the files up to date.
 pub(super) struct Fleet {
     directory: TempDir,
@@ -167,11 +170,11 @@ fn repository(index: usize) -> String {
     format!("fleet/app-{index}")
 }
 
-fn file(index: usize) -> String {
+pub(super) fn file(index: usize) -> String {
     format!("apps/group-{}/app-{index}.yaml", index % 7)
 }
 
-fn newest(index: usize) -> String {
+pub(super) fn newest(index: usize) -> String {
     format!("1.{}.0", index + 1)
 }
 

@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use tagline_testservers::{BareRepository, DockerRegistry, Fault, GitHttp, require};
 
-use super::fleet::{Fleet, PASSWORD, Running, http_objects};
+use super::fleet::{Fleet, PASSWORD, Running, UPDATE, http_objects};
 
-const LOG: [&str; 2] = ["Update images", "Deploy everything"];
+const LOG: [&str; 2] = [UPDATE, "Deploy everything"];
 /// How long something that must happen may take.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 fn wait_until(what: &str, mut happened: impl FnMut() -> bool) {
     let deadline = Instant::now() + LIMIT;
@@ -102,7 +102,7 @@ fn killed_at_any_moment() {
     undisturbed.finish();
     // Two passes: the moments lie well beyond the first one's end.
     let longest = start.elapsed();
-    let moments = 40;
+    let moments = 30;
     for moment in 0..moments {
         let server = require!(GitHttp::options().with_user("me", PASSWORD).start());
         let scene = Scene::new(&registry, server, 10);

@@ -2,9 +2,9 @@
 
 use tagline_testservers::{DockerRegistry, GitHttp, GitSsh, SshKeyType, require};
 
-use super::fleet::{Fleet, PASSWORD, assert_success, http_objects, ssh_objects};
+use super::fleet::{Fleet, PASSWORD, UPDATE, assert_success, http_objects, ssh_objects};
 
-const LOG: [&str; 2] = ["Update images", "Deploy everything"];
+const LOG: [&str; 2] = [UPDATE, "Deploy everything"];
 
 #[test]
 fn fifty_repositories_over_http() {

@@ -2,7 +2,7 @@
 
 use tagline_testservers::{DockerRegistry, Fault, GitHttp, require};
 
-use super::fleet::{Fleet, PASSWORD, http_objects};
+use super::fleet::{Fleet, PASSWORD, UPDATE, http_objects};
 
 #[test]
 fn work_of_others_is_kept() {
@@ -19,7 +19,7 @@ fn work_of_others_is_kept() {
             other.commit("main", "Add a note", &[("NOTES.md", "by hand\n")]);
         });
         fleet.run_once("storage");
-        let log = ["Update images", "Add a note", "Deploy everything"];
+        let log = [UPDATE, "Add a note", "Deploy everything"];
         fleet.assert_updated(&remote, &log);
         assert_eq!(remote.show("main", "NOTES.md"), b"by hand\n");
     }
@@ -43,7 +43,7 @@ fn a_change_that_somebody_else_made_is_not_made_again() {
         other.git(&["update-ref", "refs/heads/main", &done]);
     });
     fleet.run_once("other-storage");
-    fleet.assert_updated(&remote, &["Update images", "Deploy everything"]);
+    fleet.assert_updated(&remote, &[UPDATE, "Deploy everything"]);
 }
 
 #[test]
@@ -59,6 +59,6 @@ fn a_lost_answer_to_a_push_makes_no_second_commit() {
         // The pass itself may fail; the next one sees what the remote has.
         let _ = fleet.run("storage", &["--once"]).output().unwrap();
         fleet.run_once("storage");
-        fleet.assert_updated(&remote, &["Update images", "Deploy everything"]);
+        fleet.assert_updated(&remote, &[UPDATE, "Deploy everything"]);
     }
 }
