@@ -1,6 +1,7 @@
 //! The updater's integration tests.
 #![cfg(test)]
 
+mod comments;
 mod directory;
 mod forge;
 mod git;

@@ -60,7 +60,10 @@ pub(super) fn bind(text: &str, layout: &Layout) -> Found {
 /// The nodes that can own a marker.
 fn values(layout: &Layout) -> impl Iterator<Item = &Node> {
     layout.nodes.iter().filter(|node| {
-        node.role != Role::Key && matches!(node.content, Content::Scalar(_) | Content::Alias)
+        let nothing = node.role == Role::Root && node.range.is_empty();
+        node.role != Role::Key
+            && !nothing
+            && matches!(node.content, Content::Scalar(_) | Content::Alias)
     })
 }
 
@@ -109,7 +112,7 @@ fn head_comments(text: &str, layout: &Layout, node: &Node, taken: &[Option<&Node
     for index in (0..before).rev() {
         let range = &comments[index].range;
         let gap = &text[range.end..below];
-        if taken[index].is_some() || gap.matches('\n').count() != 1 {
+        if taken[index].is_some() {
             break;
         }
         for word in gap.split_whitespace() {
@@ -119,13 +122,19 @@ fn head_comments(text: &str, layout: &Layout, node: &Node, taken: &[Option<&Node
                 _ => return heads,
             }
         }
+        // A comment that a blank line parts from a `- ` belongs to what is above it.
+        let parted = gap.matches('\n').count() != 1;
+        if parted && (dashed || !heads.is_empty()) {
+            break;
+        }
         let line = &text[..range.start];
         let own_line = line[line.rfind('\n').map_or(0, |at| at + 1)..]
             .trim()
             .is_empty();
         if !own_line {
-            let after_indicator = line.trim_end().ends_with([':', '-']);
-            if !dashed && after_indicator {
+            let line = line.trim_end();
+            let word = line.rsplit([' ', '\t', '\n']).next().unwrap_or_default();
+            if !dashed && (line.ends_with([':', '-']) || word.starts_with(['&', '!'])) {
                 heads.push(index);
             }
             break;

@@ -128,6 +128,40 @@ impl Layout {
     }
 }
 
+impl Layout {
+    /// Moves values that are not there to where they would be written: behind their `:` or `-`.
+    ///
+    /// The parser puts them before the `:`, and behind the comment that follows a `-`.
+    fn place_empty_values(&mut self, text: &str) {
+        for node in &mut self.nodes {
+            let at = node.range.start;
+            if !node.range.is_empty() || !matches!(node.content, Content::Scalar(_)) {
+                continue;
+            }
+            let comments = &self.comments;
+            let before = match comments.partition_point(|comment| comment.range.end <= at) {
+                0 => at,
+                next => {
+                    let comment = &comments[next - 1].range;
+                    if comment.end == at { comment.start } else { at }
+                }
+            };
+            let place = match node.role {
+                Role::Value if text[at..].starts_with(':') => at + 1,
+                Role::Element => text[..before].trim_end_matches([' ', '\t']).len(),
+                _ => continue,
+            };
+            // Both are on one line.
+            if place > at {
+                node.place.column += place - at;
+            } else {
+                node.place.column -= text[place..at].chars().count();
+            }
+            node.range = place..place;
+        }
+    }
+}
+
 /// The parser with everything on that an edit needs, and no small limit on comments.
 pub(super) fn parser(text: &str) -> Parser<'_, granit_parser::StrInput<'_>> {
     Parser::new_from_str_with_options(text, options! { max_buffered_comment_events: text.len() })
@@ -157,6 +191,7 @@ pub(super) fn read(text: &str) -> Result<Layout, Broken> {
     }
     let mut layout = reader.layout;
     layout.comments.sort_by_key(|comment| comment.range.start);
+    layout.place_empty_values(text);
     Ok(layout)
 }
 
