@@ -1,8 +1,10 @@
 //! The updater's integration tests.
 #![cfg(test)]
 
+mod any_document;
 mod comments;
 mod directory;
+mod edits;
 mod forge;
 mod git;
 mod messages;

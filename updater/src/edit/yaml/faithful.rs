@@ -2,7 +2,8 @@
 
 use super::layout::parser;
 use crate::edit::Site;
-use granit_parser::{Event, ScanError, Span};
+use granit_parser::{Event, Parser, ScanError, Span, StrInput};
+use std::borrow::Cow;
 
 /// Parses the text before and after, and gives the line of the first difference that was not meant.
 ///
@@ -10,10 +11,10 @@ use granit_parser::{Event, ScanError, Span};
 pub(in crate::edit) fn differs(old: &str, new: &str, wanted: &[(&Site, &str)]) -> Option<usize> {
     let mut wanted = wanted.iter().peekable();
     let mut scalars = 0;
-    let mut old_events = parser(old);
-    let mut new_events = parser(new);
+    let (mut old_events, mut new_events) = (Content::of(old), Content::of(new));
     loop {
         let (before, after) = match (old_events.next(), new_events.next()) {
+            (None, None) if old_events.comments != new_events.comments => return Some(1),
             (None, None) => return wanted.next().map(|(site, _)| site.place.line),
             (Some(Ok(before)), Some(Ok(after))) => (before, after),
             (before, after) => return Some(line_of(before.or(after))),
@@ -42,6 +43,35 @@ pub(in crate::edit) fn differs(old: &str, new: &str, wanted: &[(&Site, &str)]) -
         };
         if !same {
             return Some(line);
+        }
+    }
+}
+
+/// The events of a text without its comments, which are kept beside: whether one comes before or
+/// after an empty value depends on the value.
+struct Content<'t> {
+    events: Parser<'t, StrInput<'t>>,
+    comments: Vec<Cow<'t, str>>,
+}
+
+impl<'t> Content<'t> {
+    fn of(text: &'t str) -> Self {
+        Self {
+            events: parser(text),
+            comments: Vec::new(),
+        }
+    }
+}
+
+impl<'t> Iterator for Content<'t> {
+    type Item = Result<(Event<'t>, Span), ScanError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            match self.events.next()? {
+                Ok((Event::Comment(text, _), _)) => self.comments.push(text),
+                event => return Some(event),
+            }
         }
     }
 }

@@ -51,11 +51,7 @@ pub(in crate::edit) fn patches(text: &str, site: &Site, new: &str) -> Option<Vec
         ScalarStyle::SingleQuoted => format!("'{}'", new.replace('\'', "''")),
         ScalarStyle::DoubleQuoted => double_quoted(new),
         ScalarStyle::Literal | ScalarStyle::Folded => {
-            let written = text[range.clone()].trim_end_matches(['\n', '\r']).len();
-            if written == 0 {
-                return None;
-            }
-            range.end = range.start + written;
+            range.end = range.start + content_length(&text[range.clone()])?;
             new.to_owned()
         }
         ScalarStyle::Plain => {
@@ -74,6 +70,15 @@ pub(in crate::edit) fn patches(text: &str, site: &Site, new: &str) -> Option<Vec
     };
     patches.push(Patch { range, replacement });
     Some(patches)
+}
+
+/// The length of a block scalar's text up to the end of its last line.
+///
+/// The parser's range goes on over blank lines, and into the indentation of what follows.
+fn content_length(text: &str) -> Option<usize> {
+    let last = text.trim_end().len();
+    let line_end = text[last..].find(['\r', '\n']).unwrap_or(text.len() - last);
+    (last > 0).then_some(last + line_end)
 }
 
 /// A value can be put where none is only behind `:`, `-`, an anchor or a tag.
