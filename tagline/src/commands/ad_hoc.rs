@@ -6,7 +6,7 @@ use crate::exit::BadInput;
 use crate::settings::{RegistryArgs, Settings, scanner_options_of_flags};
 use crate::shutdown;
 use anyhow::Context as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use tagline_policy::ImageName;
 use tagline_scanner::{
     Access, CredentialSource, ScanMode, ScanTarget, Scanner, StoreOptions, TagStore,
@@ -58,46 +58,14 @@ pub(crate) fn scan_tags(scanner: &Scanner, target: &ScanTarget) -> anyhow::Resul
 /// The target of an image named on the command line, with the credentials that `docker login` left.
 pub(crate) fn target(image: &str, insecure: bool) -> anyhow::Result<ScanTarget> {
     let image = ImageName::parse(image).map_err(|error| BadInput::error(error.to_string()))?;
-    Ok(ScanTarget::new(image, access(insecure)?))
+    Ok(ScanTarget::new(image, access(insecure)))
 }
 
 /// The way of access of images named on the command line.
-pub(crate) fn access(insecure: bool) -> anyhow::Result<Access> {
-    Ok(Access {
-        credentials: docker_login()?,
+pub(crate) fn access(insecure: bool) -> Access {
+    Access {
+        credentials: CredentialSource::local_docker_config(),
         insecure,
         ..Access::default()
-    })
-}
-
-/// The credentials of `$DOCKER_CONFIG/config.json` or `~/.docker/config.json`.
-fn docker_login() -> anyhow::Result<CredentialSource> {
-    let Some(path) = docker_config_path() else {
-        return Ok(CredentialSource::anonymous());
-    };
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Ok(CredentialSource::anonymous());
-        }
-        Err(error) => {
-            return Err(BadInput::error(format!(
-                "{}: cannot be read: {error}",
-                path.display()
-            )));
-        }
-    };
-    CredentialSource::docker_config(&path.display().to_string(), &text)
-        .map_err(|error| BadInput::error(error.to_string()))
-}
-
-fn docker_config_path() -> Option<PathBuf> {
-    let variable = |name: &str| {
-        std::env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
-    variable("DOCKER_CONFIG")
-        .or_else(|| variable("HOME").map(|home| home.join(".docker")))
-        .map(|directory| directory.join("config.json"))
+    }
 }

@@ -107,7 +107,11 @@ pub(crate) fn table(report: &Report, out: &mut dyn Write, output: &Output) -> st
             .styled(word, style)
             .cell(&object.reason)
             .cell(&object.result)
-            .cell(&object.message);
+            .cell(if object.state == ObjectState::Ready {
+                ""
+            } else {
+                &object.message
+            });
     }
     table.write(out, output)?;
     let others: usize = report.passed_over.values().sum();

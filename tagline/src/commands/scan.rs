@@ -172,7 +172,7 @@ async fn targets(
         for error in &found.errors {
             output.warning(&error.to_string());
         }
-        let access = ad_hoc::access(args.insecure)?;
+        let access = ad_hoc::access(args.insecure);
         for image in found.repositories(&filter).into_keys() {
             let target = ScanTarget::new(image, access.clone());
             add(&mut wanted, &filter, target.image.familiar(), target);
@@ -184,7 +184,7 @@ async fn targets(
                 "--catalog {host}: not a registry host; write host or host:port"
             ))
         })?;
-        let access = ad_hoc::access(args.insecure)?;
+        let access = ad_hoc::access(args.insecure);
         for image in scanner.catalog(&registry, &access).await? {
             let target = ScanTarget::new(image, access.clone());
             add(&mut wanted, &filter, target.image.familiar(), target);
@@ -259,6 +259,7 @@ async fn scan_all(
         };
         let Some(row) = row else { break };
         bar.step();
+        bar.budgets(|| scanner.budgets());
         match output.format() {
             Format::Table => {}
             Format::Json => {

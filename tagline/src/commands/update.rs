@@ -9,7 +9,6 @@ use crate::service::Service;
 use crate::settings::{RegistryArgs, ServiceArgs, Settings};
 use crate::shutdown;
 use serde::Serialize;
-use std::io::Write;
 use std::path::PathBuf;
 use tagline_policy::ImageReference;
 use tagline_updater::directory::{self, DirectoryOptions, DirectoryUpdate};

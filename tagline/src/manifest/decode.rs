@@ -636,7 +636,7 @@ impl<'de> de::SeqAccess<'de> for Items<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::parse;
+    use crate::manifest::parse::parse;
     use serde::Deserialize;
 
     #[derive(Debug, Deserialize, PartialEq)]

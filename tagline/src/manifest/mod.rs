@@ -10,7 +10,7 @@ mod problem;
 mod resemblance;
 
 pub(crate) use decode::{Fault, Quoting, decode};
-pub(crate) use node::{Node, NodeKind, Position, Scalar};
-pub(crate) use parse::{Document, SyntaxFault, parse, parse_bytes};
+pub(crate) use node::{Node, NodeKind, Position};
+pub(crate) use parse::parse_bytes;
 pub(crate) use problem::{Place, Problem, Severity};
 pub(crate) use resemblance::nearest;

@@ -2,7 +2,7 @@
 
 use super::node::Position;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 /// A place in a file: what editors and CI systems jump to.
@@ -56,11 +56,6 @@ impl Place {
             file: path.into(),
             at: None,
         }
-    }
-
-    /// The file as an owned path.
-    pub(crate) fn path(&self) -> PathBuf {
-        self.file.to_path_buf()
     }
 }
 

@@ -2,7 +2,10 @@
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::time::{Duration, Instant};
+use tagline_scanner::BudgetStatus;
 
+/// How often the budgets are looked at.
+const NOTE_EVERY: Duration = Duration::from_millis(500);
 /// Shorter work shows no bar.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -18,6 +21,7 @@ pub(crate) struct Bar {
     bar: Option<ProgressBar>,
     bars: Option<MultiProgress>,
     started: Instant,
+    noted: Instant,
 }
 
 impl Progress {
@@ -49,6 +53,7 @@ impl Progress {
             bar,
             bars: self.bars.clone(),
             started: Instant::now(),
+            noted: Instant::now(),
         }
     }
 
@@ -78,11 +83,32 @@ impl Bar {
         }
     }
 
-    /// Shows a note beside the rate, for example how much of a budget is left.
-    pub(crate) fn note(&self, note: &str) {
-        if let Some(bar) = &self.bar {
-            bar.set_prefix(format!("{note} "));
-        }
+    /// Shows the budget that the work waits for, every half second.
+    pub(crate) fn budgets(&mut self, budgets: impl FnOnce() -> Vec<BudgetStatus>) {
+        let Some(bar) = self
+            .bar
+            .as_ref()
+            .filter(|_| self.noted.elapsed() >= NOTE_EVERY)
+        else {
+            return;
+        };
+        self.noted = Instant::now();
+        bar.set_prefix(budget_note(&budgets()));
+    }
+}
+
+/// The budget with the longest queue: whose it is, its rate, and whether the registry wants to be left alone.
+fn budget_note(budgets: &[BudgetStatus]) -> String {
+    let Some(budget) = budgets.iter().max_by_key(|budget| budget.waiting) else {
+        return String::new();
+    };
+    let rate = budget.rate.map_or_else(
+        || "no limit".to_owned(),
+        |rate| format!("at most {rate:.1}/s"),
+    );
+    match budget.blocked_until {
+        Some(until) => format!("{} blocked until {until:.0} ", budget.name),
+        None => format!("{} {rate} ", budget.name),
     }
 }
 

@@ -33,8 +33,6 @@ pub(crate) struct ImageUpdateAutomationSpec {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct SourceReference {
     /// Never read, as in Flux.
-    #[serde(rename = "apiVersion")]
-    #[expect(dead_code, reason = "known by name only")]
     pub(crate) api_version: Option<String>,
     /// Only `GitRepository`.
     #[serde(default)]

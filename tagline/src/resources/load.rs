@@ -25,6 +25,9 @@ use tagline_policy::ImageReference;
 /// The annotation that `kubectl apply` leaves: as long as the object itself and of no use here.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
+/// `flux reconcile` sets this annotation.
+const REQUESTED_AT: &str = "reconcile.fluxcd.io/requestedAt";
+
 /// How manifests are read.
 #[derive(Debug, Clone)]
 pub(crate) struct LoadOptions {
@@ -55,6 +58,13 @@ pub(crate) struct Object<S> {
     pub(crate) spec: S,
     /// What it refers to.
     pub(crate) references: Vec<Reference>,
+}
+
+impl<S> Object<S> {
+    /// Flux's annotation whose change asks for work now.
+    pub(crate) fn requested_at(&self) -> Option<&str> {
+        self.annotations.get(REQUESTED_AT).map(String::as_str)
+    }
 }
 
 /// An object that is there but cannot be used.

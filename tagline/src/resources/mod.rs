@@ -19,21 +19,18 @@ mod sync;
 mod validate;
 mod watch;
 
-pub(crate) use duration::{LongSpan, Span, go_duration};
+pub(crate) use duration::{Span, go_duration};
 pub(crate) use git_repository::{GitProvider, GitReference, GitRepositorySpec};
 pub(crate) use image_policy::{DigestReflection, ImagePolicySpec};
 pub(crate) use image_repository::{ImageRepositorySpec, RegistryProvider};
 pub(crate) use image_update_automation::{
-    CommitGrouping, ForgeProvider, ImageUpdateAutomationSpec, PullRequestSpec, SigningKeyType,
-    UpdateStrategyName,
+    CommitGrouping, GitSpec, ImageUpdateAutomationSpec, SigningKeyType, UpdateStrategyName,
 };
-pub(crate) use load::{LoadOptions, Object, Refused, Resources, load};
+pub(crate) use load::{LoadOptions, Object, Resources, load};
 pub(crate) use metadata::{
     DEFAULT_NAMESPACE, Kind, LabelSelector, NamespacedReference, ObjectKey, ObjectName,
 };
-pub(crate) use references::Reference;
 pub(crate) use secret::SecretData;
 pub(crate) use settings::{RegistryEntry, SettingsSpec};
 pub(crate) use source::Source;
-pub(crate) use sync::SyncSpec;
 pub(crate) use watch::FileWatch;

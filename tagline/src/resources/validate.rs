@@ -9,6 +9,7 @@ use super::settings::SettingsSpec;
 use super::sync::SyncSpec;
 use crate::manifest::{Fault, Node};
 use tagline_policy::{ExclusionSet, Exclusions, ImageName, Policy};
+use tagline_updater::message::MessageTemplate;
 
 /// Patterns that one repository may have, as in Flux.
 const MAX_EXCLUSIONS: usize = 25;
@@ -176,6 +177,16 @@ impl Validate for ImageUpdateAutomationSpec {
                 "Invalid",
                 "spec.git.commit.author.email",
                 "an address is required",
+                "",
+            );
+        }
+        if let Some(template) = &git.commit.message_template
+            && let Err(error) = MessageTemplate::parse(template)
+        {
+            found.add(
+                "Invalid",
+                "spec.git.commit.messageTemplate",
+                error.to_string(),
                 "",
             );
         }

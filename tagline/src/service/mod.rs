@@ -14,6 +14,7 @@ mod evaluate;
 pub(crate) mod git_access;
 mod publish;
 mod publishing;
+mod push_branches;
 pub(crate) mod registry_access;
 mod reload;
 mod report;
@@ -24,9 +25,8 @@ mod status;
 mod targets;
 mod timers;
 
-pub(crate) use report::{ObjectReport, ObjectState, Report};
+pub(crate) use report::{ObjectState, Report};
 pub(crate) use status::Failure;
-pub(crate) use targets::{Activity, Targets};
 
 use crate::output::Bar;
 use crate::resources::{
@@ -39,6 +39,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 use tagline_scanner::{Batch, Clock, Scanner, Schedule, ScheduleOptions, TagStore, TargetKey};
+use targets::Targets;
 use timers::Timers;
 use tokio::task::{Id, JoinSet};
 use tokio_util::sync::CancellationToken;

@@ -1,10 +1,11 @@
 //! From an automation and the policies' choices to a run of the updater.
 
 use super::git_access;
+use super::push_branches;
 use super::status::{Failure, ImageRef};
 use crate::resources::{
-    CommitGrouping, GitReference, ImageUpdateAutomationSpec, Object, ObjectName, Resources,
-    SecretData, SigningKeyType, UpdateStrategyName,
+    CommitGrouping, GitReference, GitSpec, ImageUpdateAutomationSpec, Object, ObjectName,
+    Resources, SecretData, SigningKeyType, UpdateStrategyName,
 };
 use crate::settings::Settings;
 use jiff::Timestamp;
@@ -15,13 +16,11 @@ use tagline_updater::git::{
     CancellationToken, GitError, GitReference as Checkout, Identity, Mirror, ReferenceFields,
     Remote, Signer, UpdatePath,
 };
+use tagline_updater::message::{CommitMessage, MessageError, MessageTemplate};
 use tagline_updater::{
-    Choices, CommitGrouping as Grouping, MarkerEditor, PolicyName, PublishRequest, PushOutcome,
-    PushTarget, publish,
+    BranchChoices, Choices, CommitGrouping as Grouping, Hold, MarkerEditor, PolicyName,
+    PublishRequest, PushOutcome, PushTarget, SourceIgnore, publish,
 };
-
-/// Flux's commit message where no template is given.
-const DEFAULT_MESSAGE: &str = "Update from image update automation";
 
 /// A run that is ready to go.
 pub(crate) struct Publication {
@@ -31,6 +30,10 @@ pub(crate) struct Publication {
     pub(crate) request: PublishRequest,
     /// What the policies chose.
     pub(crate) choices: Choices,
+    /// Describes the commits.
+    pub(crate) message: CommitMessage,
+    /// Set when `push.branch` is a template: the branches, and what goes to each.
+    pub(crate) branches: Option<Vec<BranchChoices>>,
     /// Those choices by policy, as the status keeps them.
     pub(crate) observed: BTreeMap<String, ImageRef>,
 }
@@ -71,6 +74,7 @@ pub(crate) fn prepare<'p>(
     resources: &Resources,
     settings: &Settings,
     latest: impl Fn(&ObjectName) -> Option<&'p ImageRef>,
+    holds: &[Hold],
     now: Timestamp,
 ) -> Result<Publication, Failure> {
     let spec = &automation.spec;
@@ -157,6 +161,11 @@ pub(crate) fn prepare<'p>(
         })?;
         request.signer = Some(signer(key.key_type, secret)?);
     }
+    if let Some(ignore) = &repository.spec.ignore {
+        request.ignore = SourceIgnore::parse(ignore)
+            .map_err(|error| source_failed(format!("{}: spec.ignore: {error}", repository.key)))?;
+    }
+    request.holds = holds.to_vec();
     let mut choices = Choices::new();
     let mut observed = BTreeMap::new();
     for name in policies_of(automation, resources) {
@@ -169,11 +178,52 @@ pub(crate) fn prepare<'p>(
             None => choices.insert_undecided(policy),
         }
     }
+    let branches = match request.push.branch.as_deref() {
+        Some(branch) if branch.contains("{{") => {
+            Some(push_branches::divide(branch, automation, &choices)?)
+        }
+        _ => None,
+    };
+    let message = message(automation, git, settings)?;
     Ok(Publication {
         remote,
         request,
         choices,
+        message,
+        branches,
         observed,
+    })
+}
+
+fn message(
+    automation: &Object<ImageUpdateAutomationSpec>,
+    git: &GitSpec,
+    settings: &Settings,
+) -> Result<CommitMessage, Failure> {
+    let template = git
+        .commit
+        .message_template
+        .as_deref()
+        .filter(|text| !text.is_empty());
+    let template = template
+        .map(MessageTemplate::parse)
+        .transpose()
+        .map_err(|error| {
+            Failure::retried(
+                "GitOperationFailed",
+                format!("failed to update source: {error}"),
+            )
+        })?;
+    Ok(CommitMessage {
+        namespace: automation.key.name.namespace.clone(),
+        name: automation.key.name.name.clone(),
+        template,
+        values: git
+            .commit
+            .message_template_values
+            .clone()
+            .unwrap_or_default(),
+        ci_skip: settings.ci_skip_message.clone(),
     })
 }
 
@@ -228,33 +278,39 @@ fn source_failed(message: String) -> Failure {
     )
 }
 
-/// Does a run. Blocks.
+/// Does a run. Blocks. One outcome per branch.
 ///
 /// # Errors
 /// A [`Failure`] with Flux's reason and message.
 pub(crate) fn run(
     publication: &Publication,
     storage: &Path,
-    ci_skip: Option<&str>,
     cancel: &CancellationToken,
-) -> Result<PushOutcome, Failure> {
+) -> Result<Vec<PushOutcome>, Failure> {
     let mirror = Mirror::open(storage, &publication.remote).map_err(|error| failure(&error))?;
-    let text = match ci_skip {
-        Some(skip) => format!("{DEFAULT_MESSAGE}{skip}"),
-        None => DEFAULT_MESSAGE.to_owned(),
+    let (request, message) = (&publication.request, &publication.message);
+    let editor = MarkerEditor::default();
+    let Some(branches) = &publication.branches else {
+        return publish(
+            &mirror,
+            request,
+            &editor,
+            &publication.choices,
+            message,
+            cancel,
+        )
+        .map(|outcome| vec![outcome])
+        .map_err(|error| failure(&error));
     };
-    let message = move |_: &[tagline_updater::ChangedFile]| -> Result<String, Box<dyn std::error::Error + Send + Sync>> {
-        Ok(text.clone())
-    };
-    publish(
-        &mirror,
-        &publication.request,
-        &MarkerEditor::default(),
-        &publication.choices,
-        &message,
-        cancel,
-    )
-    .map_err(|error| failure(&error))
+    branches
+        .iter()
+        .map(|branch| {
+            let mut request = request.clone();
+            request.push.branch = Some(branch.branch.clone());
+            publish(&mirror, &request, &editor, &branch.choices, message, cancel)
+                .map_err(|error| failure(&error))
+        })
+        .collect()
 }
 
 fn failure(error: &GitError) -> Failure {
@@ -265,12 +321,22 @@ fn failure(error: &GitError) -> Failure {
         GitError::PathNotFound { .. } | GitError::Edit { .. } => {
             Failure::retried("UpdateFailed", format!("failed to apply policies: {error}"))
         }
-        GitError::Message(_) | GitError::Refused { .. } | GitError::Outrun { .. } => {
-            Failure::retried(
-                "GitOperationFailed",
-                format!("failed to update source: {error}"),
-            )
+        GitError::Message(source) => {
+            let reason = source
+                .downcast_ref::<MessageError>()
+                .and_then(MessageError::condition_reason);
+            match reason {
+                Some(reason) => Failure::stalled(reason, source.to_string()),
+                None => Failure::retried(
+                    "GitOperationFailed",
+                    format!("failed to update source: {source}"),
+                ),
+            }
         }
+        GitError::Refused { .. } | GitError::Outrun { .. } => Failure::retried(
+            "GitOperationFailed",
+            format!("failed to update source: {error}"),
+        ),
         GitError::Transport { doing, .. } if doing.contains("push") => Failure::retried(
             "GitOperationFailed",
             format!("failed to update source: {error}"),

@@ -7,11 +7,10 @@ use super::selecting::after;
 use super::state::{Done, automation_key, remember};
 use super::status::{Failure, Retry};
 use super::{ObjectOrTarget, PUBLISHES_AT_ONCE, Service};
-use crate::resources::ObjectName;
+use crate::resources::{ObjectKey, ObjectName};
 use jiff::Timestamp;
 use std::sync::Arc;
-use tagline_updater::git::CommitId;
-use tagline_updater::{PushOutcome, PushState};
+use tagline_updater::{Hold, PushOutcome};
 
 impl Service {
     pub(super) fn start_publishes(&mut self) {
@@ -43,6 +42,7 @@ impl Service {
             &self.resources,
             &self.settings,
             |policy| policies.get(policy)?.status.latest_ref.as_ref(),
+            &state.status.holds,
             now,
         );
         let publication = match prepared {
@@ -65,14 +65,13 @@ impl Service {
             state.status.last_automation_run_time = Some(now);
         }
         let storage = self.settings.storage_path.clone();
-        let ci_skip = self.settings.ci_skip_message.clone();
         let cancel = self.cancel.clone();
         let owned = name.clone();
         self.spawn(ObjectOrTarget::Object(automation_key(name)), async move {
             let shared = Arc::clone(&publication);
-            let work = move || publish::run(&shared, &storage, ci_skip.as_deref(), &cancel);
+            let work = move || publish::run(&shared, &storage, &cancel);
             let result = match tokio::task::spawn_blocking(work).await {
-                Ok(result) => result.map(Box::new),
+                Ok(result) => result,
                 Err(error) => Err(Failure::retried(
                     "GitOperationFailed",
                     format!("the run stopped unexpectedly: {error}"),
@@ -87,13 +86,13 @@ impl Service {
         name: &ObjectName,
         publication: &SharedPublication,
         started: Timestamp,
-        result: Result<Box<PushOutcome>, Failure>,
+        result: Result<Vec<PushOutcome>, Failure>,
     ) {
         self.publishes -= 1;
         self.busy_remotes
             .remove(&publication.remote.url().to_string());
-        let outcome = match result {
-            Ok(outcome) => outcome,
+        let outcomes = match result {
+            Ok(outcomes) => outcomes,
             Err(failure) => return self.automation_failed(name, &failure),
         };
         let now = self.now();
@@ -103,45 +102,45 @@ impl Service {
         state.running = false;
         state.failures = 0;
         let key = automation_key(name);
+        for (index, outcome) in outcomes.iter().enumerate() {
+            let before = state.outcomes.get(index);
+            if before.is_none_or(|before| before.skipped != outcome.skipped) {
+                tell_skipped(&key, outcome);
+            }
+            tell_holds(&key, outcome, &state.status.holds);
+        }
         let status = &mut state.status;
-        if let Some(commit) = outcome.pushed() {
+        for outcome in &outcomes {
+            let Some(commit) = outcome.pushed() else {
+                continue;
+            };
             status.last_push_commit = Some(commit.to_string());
             status.last_push_time = Some(now);
             status.last_push_branch = Some(outcome.branch.clone());
-            let changes: usize = outcome.files.iter().map(|file| file.changes.len()).sum();
             tracing::info!(
                 object = %key,
                 remote = %publication.remote.url(),
-                changes,
+                changes = outcome.changes().count(),
                 files = outcome.files.len(),
                 "pushed commit '{}' to branch '{}'",
                 commit.short(),
                 outcome.branch
             );
         }
-        for skipped in &outcome.skipped {
-            let skip = &skipped.skip;
-            tracing::warn!(
-                object = %key,
-                "{}:{}:{}: marker not followed: {}",
-                skipped.path,
-                skip.line,
-                skip.column,
-                skip.detail
-            );
+        if let Some(outcome) = outcomes.last() {
+            status.observed_source_revision = Some(outcome.source_revision());
         }
-        let source = match outcome.state {
-            PushState::Pushed(commit) if outcome.branch == outcome.checkout_name => commit,
-            _ => outcome.checkout,
-        };
-        status.observed_source_revision = Some(source_revision(&outcome.checkout_name, source));
+        status.holds = outcomes
+            .iter()
+            .flat_map(|outcome| outcome.held.clone())
+            .collect();
         status.observed_policies.clone_from(&publication.observed);
         status.observed_spec = Some(spec_fingerprint(&state.object.spec));
         status.last_automation_run_time = Some(started);
         status.conditions.ready("repository up-to-date", now);
         let status = status.clone();
         let interval = state.object.spec.interval.0;
-        state.outcome = Some(Arc::from(outcome));
+        state.outcomes = Arc::new(outcomes);
         self.write(|batch| remember(batch, &key, &status));
         if let Some(at) = after(now, interval) {
             self.timers.set_at_latest(key, at);
@@ -176,11 +175,28 @@ impl Service {
     }
 }
 
-/// What was looked at, as Flux writes it.
-fn source_revision(name: &str, commit: CommitId) -> String {
-    if name.is_empty() {
-        format!("sha1:{commit}")
-    } else {
-        format!("{name}@sha1:{commit}")
+fn tell_skipped(key: &ObjectKey, outcome: &PushOutcome) {
+    for skipped in &outcome.skipped {
+        let skip = &skipped.skip;
+        tracing::warn!(
+            object = %key,
+            "{}:{}:{}: marker not followed: {}",
+            skipped.path,
+            skip.line,
+            skip.column,
+            skip.detail
+        );
+    }
+}
+
+fn tell_holds(key: &ObjectKey, outcome: &PushOutcome, before: &[Hold]) {
+    for hold in outcome.held.iter().filter(|hold| !before.contains(hold)) {
+        tracing::info!(
+            object = %key,
+            policy = %hold.policy,
+            "{}: {} was taken back in git and stays out until a newer tag is chosen",
+            hold.path,
+            hold.image
+        );
     }
 }

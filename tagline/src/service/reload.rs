@@ -6,7 +6,7 @@ use super::state::{
     AutomationState, PolicyState, RepositoryState, automation_key, forget, policy_key, remember,
     repository_key,
 };
-use super::status::Failure;
+use super::status::{AutomationStatus, Failure, RepositoryStatus};
 use super::targets::{Activity, Targets};
 use crate::resources::{ObjectName, Resources};
 use jiff::Timestamp;
@@ -91,8 +91,7 @@ impl Service {
                     changed || image_changed
                 }
                 None => {
-                    let status: super::status::RepositoryStatus =
-                        self.memory.load(&repository_key(name))?;
+                    let status: RepositoryStatus = self.memory.load(&repository_key(name))?;
                     let outdated = status.observed_exclusion_list != exclusion_list;
                     self.states.repositories.insert(
                         name.clone(),
@@ -100,7 +99,7 @@ impl Service {
                             object: Arc::clone(object),
                             exclusions: exclusion_set(&exclusion_list),
                             status,
-                            requests: 0,
+                            tried: false,
                         },
                     );
                     outdated
@@ -109,6 +108,7 @@ impl Service {
             if exclusions_changed && let Some(state) = self.states.repositories.get_mut(name) {
                 state.exclusions = exclusion_set(&exclusion_list);
             }
+            self.answer_repository_request(name, now);
             match self.targets.of_repository.get(name).cloned() {
                 Some(Activity::Broken(failure)) => self.repository_failed(name, &failure, now),
                 Some(Activity::Scanned(key)) => {
@@ -127,6 +127,23 @@ impl Service {
             }
         }
         Ok(())
+    }
+
+    /// A changed `requestedAt` asks for a scan now.
+    fn answer_repository_request(&mut self, name: &ObjectName, now: Timestamp) {
+        let Some(state) = self.states.repositories.get_mut(name) else {
+            return;
+        };
+        let requested = state.object.requested_at().map(str::to_owned);
+        if requested.is_none() || requested == state.status.last_handled_reconcile_at {
+            return;
+        }
+        state.status.last_handled_reconcile_at = requested;
+        let status = state.status.clone();
+        self.write(|batch| remember(batch, &repository_key(name), &status));
+        if let Some(Activity::Scanned(key)) = self.targets.of_repository.get(name) {
+            self.schedule.request(key, now);
+        }
     }
 
     fn apply_policies(&mut self, now: Timestamp) -> Result<(), StoreError> {
@@ -164,13 +181,18 @@ impl Service {
             let Some(state) = self.states.policies.get_mut(name) else {
                 continue;
             };
+            let requested = state.object.requested_at().map(str::to_owned);
+            let asked = requested.is_some() && requested != state.status.last_handled_reconcile_at;
+            if asked {
+                state.status.last_handled_reconcile_at = requested;
+            }
             match compiled {
                 Ok(policy) => {
                     let same = state
                         .compiled
                         .as_ref()
                         .is_some_and(|old| old.spec() == policy.spec());
-                    if !same || changed {
+                    if !same || changed || asked {
                         state.compiled = Some(Arc::new(policy));
                         state.evaluation = None;
                         state.failures = 0;
@@ -214,21 +236,28 @@ impl Service {
         self.due_automations
             .retain(|name| resources.automations.contains_key(name));
         for (name, object) in &resources.automations {
+            let requested = object.requested_at().map(str::to_owned);
             match self.states.automations.get_mut(name) {
                 Some(state) => {
-                    let changed = state.object.spec != object.spec;
+                    let asked =
+                        requested.is_some() && requested != state.status.last_handled_reconcile_at;
+                    let changed = state.object.spec != object.spec || asked;
                     state.object = Arc::clone(object);
                     if changed {
+                        state.status.last_handled_reconcile_at = requested;
                         state.failures = 0;
                         self.due_automations.insert(name.clone());
                     }
                 }
                 None => {
-                    let status = self.memory.load(&automation_key(name))?;
+                    let mut status: AutomationStatus = self.memory.load(&automation_key(name))?;
+                    let asked =
+                        requested.is_some() && requested != status.last_handled_reconcile_at;
+                    status.last_handled_reconcile_at = requested;
                     let state = AutomationState {
                         object: Arc::clone(object),
                         status,
-                        outcome: None,
+                        outcomes: Arc::default(),
                         remote: None,
                         failures: 0,
                         running: false,
@@ -240,7 +269,7 @@ impl Service {
                         == Some(&*spec_fingerprint(&object.spec))
                         && state.status.conditions.is_ready();
                     let due = last
-                        .filter(|_| fresh)
+                        .filter(|_| fresh && !asked)
                         .and_then(|last| last.checked_add(interval).ok())
                         .unwrap_or(now);
                     self.states.automations.insert(name.clone(), state);

@@ -1,7 +1,9 @@
 //! What a pass came to: one entry per object.
 
 use super::Service;
-use super::status::{AutomationStatus, Condition, Conditions, PolicyStatus, RepositoryStatus};
+use super::status::{
+    AutomationStatus, Condition, Conditions, ImageRef, PolicyStatus, RepositoryStatus,
+};
 use super::targets::Activity;
 use crate::resources::{Kind, ObjectName};
 use serde::Serialize;
@@ -40,9 +42,9 @@ pub(crate) struct ObjectReport {
     pub(crate) result: String,
     /// Its status, as Flux has it.
     pub(crate) status: Status,
-    /// What an automation's run wrote.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) push: Option<Push>,
+    /// What an automation's run wrote, by branch.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) pushes: Vec<Push>,
 }
 
 /// An object's state in one word.
@@ -90,6 +92,9 @@ pub(crate) struct Push {
     pub(crate) changes: Vec<PushedChange>,
     /// Markers that were not followed.
     pub(crate) skipped: Vec<PushSkip>,
+    /// Choices that a person took back.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) held: Vec<tagline_updater::Hold>,
 }
 
 /// One change.
@@ -172,7 +177,7 @@ impl Service {
             let suspended = state.object.spec.suspend;
             let mut entry = entry(Kind::ImagePolicy, name, suspended, &state.status.conditions);
             if let Some(latest) = &state.status.latest_ref {
-                entry.result = latest.to_string();
+                entry.result = short_image(latest);
             }
             entry.status = Status::Policy(state.status.clone());
             objects.push(entry);
@@ -185,10 +190,13 @@ impl Service {
                 suspended,
                 &state.status.conditions,
             );
-            if let (Some(outcome), Some(remote)) = (&state.outcome, &state.remote) {
-                let push = push(outcome, remote);
-                entry.result = push.summary();
-                entry.push = Some(push);
+            if let Some(remote) = &state.remote {
+                entry.pushes = state
+                    .outcomes
+                    .iter()
+                    .map(|outcome| push(outcome, remote))
+                    .collect();
+                entry.result = summary(&entry.pushes, remote);
             }
             entry.status = Status::Automation(state.status.clone());
             objects.push(entry);
@@ -203,7 +211,7 @@ impl Service {
                 message: format!("{}: {}", refused.place, refused.message),
                 result: String::new(),
                 status: Status::None {},
-                push: None,
+                pushes: Vec::new(),
             });
         }
         objects
@@ -233,7 +241,7 @@ fn entry(kind: Kind, name: &ObjectName, suspended: bool, conditions: &Conditions
         message: part(|ready| &ready.message),
         result: String::new(),
         status: Status::None {},
-        push: None,
+        pushes: Vec::new(),
     }
 }
 
@@ -269,24 +277,42 @@ fn push(outcome: &tagline_updater::PushOutcome, remote: &str) -> Push {
                 message: skipped.skip.detail.clone(),
             })
             .collect(),
+        held: outcome.held.clone(),
+    }
+}
+
+/// An image with its digest cut to what people compare.
+fn short_image(image: &ImageRef) -> String {
+    match &image.digest {
+        None => image.to_string(),
+        Some(digest) => {
+            let digest: String = digest.as_str().chars().take(19).collect();
+            format!("{}:{}@{digest}", image.name, image.tag)
+        }
+    }
+}
+
+/// What an automation's run wrote, in a few words.
+fn summary(pushes: &[Push], remote: &str) -> String {
+    let written: Vec<String> = pushes.iter().filter_map(Push::summary).collect();
+    if written.is_empty() {
+        let branches: Vec<&str> = pushes.iter().map(|push| push.branch.as_str()).collect();
+        let branches = if branches.is_empty() {
+            "no branch".to_owned()
+        } else {
+            branches.join(", ")
+        };
+        format!("nothing to change on {branches} of {remote}")
+    } else {
+        format!("{} of {remote}", written.join("; "))
     }
 }
 
 impl Push {
-    fn summary(&self) -> String {
-        let short = |commit: &str| commit.chars().take(7).collect::<String>();
-        match &self.commit {
-            Some(commit) => {
-                let count = self.changes.len();
-                let changes = if count == 1 { "change" } else { "changes" };
-                format!(
-                    "{count} {changes} in {} on {} of {}",
-                    short(commit),
-                    self.branch,
-                    self.remote
-                )
-            }
-            None => format!("nothing to change on {} of {}", self.branch, self.remote),
-        }
+    fn summary(&self) -> Option<String> {
+        let commit: String = self.commit.as_ref()?.chars().take(7).collect();
+        let count = self.changes.len();
+        let changes = if count == 1 { "change" } else { "changes" };
+        Some(format!("{count} {changes} in {commit} on {}", self.branch))
     }
 }

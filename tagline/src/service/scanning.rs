@@ -7,7 +7,8 @@ use crate::resources::ObjectName;
 use jiff::{SignedDuration, Timestamp};
 use std::sync::Arc;
 use tagline_scanner::{
-    Operation, Outcome, Problem, Revision, Scan, ScanError, ScanMode, TagSet, TargetKey,
+    Operation, Outcome, Priority, Problem, ReadyReason, Revision, Scan, ScanError, ScanMode,
+    ScanRequest, TagSet, TargetKey,
 };
 
 /// `status.lastScanResult.latestTags` has so many, as in Flux.
@@ -30,6 +31,17 @@ impl Service {
             let scanner = self.scanner.clone();
             let (scan, timeout) = (target.scan.clone(), target.timeout);
             let key = ready.key.clone();
+            let priority = match ready.reason {
+                ReadyReason::Requested => Priority::High,
+                ReadyReason::New | ReadyReason::Due => Priority::Normal,
+            };
+            let tenant = target
+                .repositories
+                .first()
+                .map_or("", |name| name.namespace.as_str());
+            let request = ScanRequest::from(ScanMode::Conditional)
+                .with_priority(priority)
+                .for_tenant(tenant);
             let cancel = self.cancel.clone();
             self.spawn(ObjectOrTarget::Target(ready.key), async move {
                 let failed = |problem| ScanError {
@@ -38,7 +50,7 @@ impl Service {
                     problem,
                 };
                 let result = tokio::select! {
-                    result = tokio::time::timeout(timeout, scanner.scan(&scan, ScanMode::Conditional)) => {
+                    result = tokio::time::timeout(timeout, scanner.scan(&scan, request)) => {
                         result.unwrap_or_else(|_| Err(failed(Problem::Timeout {
                             host: scan.image.registry().to_string(),
                             detail: format!("the scan took longer than {}", crate::resources::go_duration(timeout)),
@@ -73,6 +85,7 @@ impl Service {
         if let Some(pass) = &mut self.pass {
             pass.targets.remove(key);
             pass.bar.step();
+            pass.bar.budgets(|| self.scanner.budgets());
         }
         let repositories = self
             .targets
@@ -80,6 +93,11 @@ impl Service {
             .get(key)
             .map(|target| target.repositories.clone())
             .unwrap_or_default();
+        for name in &repositories {
+            if let Some(state) = self.states.repositories.get_mut(name) {
+                state.tried = true;
+            }
+        }
         match result {
             Ok(scan) => self.scanned(key, &scan, &repositories),
             Err(error) => {
@@ -87,6 +105,7 @@ impl Service {
                     Failure::retried("ReadOperationFailed", format!("scan failed: {error}"));
                 for name in &repositories {
                     self.repository_failed(name, &failure, now);
+                    self.policies_without_status_are_dirty(name);
                 }
             }
         }
@@ -142,7 +161,6 @@ impl Service {
             let Some(state) = self.states.repositories.get_mut(name) else {
                 continue;
             };
-            state.requests = scan.requests.total();
             let first =
                 state.status.last_scan_result.is_none() || !state.status.conditions.is_ready();
             if changed || first {

@@ -26,6 +26,18 @@ impl Service {
         }
     }
 
+    /// Policies of a repository that could not be scanned, and of which nothing is known yet, get to say so.
+    pub(super) fn policies_without_status_are_dirty(&mut self, repository: &ObjectName) {
+        for (name, state) in &self.states.policies {
+            let reference = &state.object.spec.image_repository_ref;
+            if state.status.conditions.ready_condition().is_none()
+                && reference.in_namespace(&name.namespace) == *repository
+            {
+                self.dirty_policies.insert(name.clone());
+            }
+        }
+    }
+
     pub(super) fn start_evaluations(&mut self, now: Timestamp) {
         while self.evaluations < EVALUATIONS_AT_ONCE {
             let next = self
@@ -81,7 +93,18 @@ impl Service {
         };
         let tags = match self.store.tags(&key) {
             Ok(Some(stored)) => Arc::clone(&stored.tags),
-            Ok(None) => return self.policy_failed(name, &no_tags),
+            Ok(None) => {
+                // The first scan is under way; its end brings the policy back here.
+                let tried = self
+                    .states
+                    .repositories
+                    .get(&repository.key.name)
+                    .is_none_or(|state| state.tried || state.object.spec.suspend);
+                if tried {
+                    self.policy_failed(name, &no_tags);
+                }
+                return;
+            }
             Err(error) => {
                 let failure = Failure::retried(
                     "Failure",

@@ -24,8 +24,8 @@ pub(crate) struct RepositoryState {
     pub(crate) object: Arc<Object<ImageRepositorySpec>>,
     pub(crate) exclusions: Option<Arc<ExclusionSet>>,
     pub(crate) status: RepositoryStatus,
-    /// Requests that its last scan took.
-    pub(crate) requests: u32,
+    /// Whether this process has tried to scan it.
+    pub(crate) tried: bool,
 }
 
 /// An `ImagePolicy` and what is known of it.
@@ -48,7 +48,7 @@ pub(crate) struct AutomationState {
     pub(crate) object: Arc<Object<ImageUpdateAutomationSpec>>,
     pub(crate) status: AutomationStatus,
     /// What the last run of this process did.
-    pub(crate) outcome: Option<Arc<PushOutcome>>,
+    pub(crate) outcomes: Arc<Vec<PushOutcome>>,
     pub(crate) remote: Option<String>,
     pub(crate) failures: u32,
     pub(crate) running: bool,
@@ -153,7 +153,7 @@ pub(crate) enum Done {
         ObjectName,
         SharedPublication,
         Timestamp,
-        Result<Box<PushOutcome>, super::status::Failure>,
+        Result<Vec<PushOutcome>, super::status::Failure>,
     ),
     /// A write to the store.
     Stored(Result<(), StoreError>),

@@ -75,6 +75,9 @@ pub(crate) const SUCCEEDED: &str = "Succeeded";
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct RepositoryStatus {
+    /// The request for work that was answered last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) last_handled_reconcile_at: Option<String>,
     /// Conditions.
     pub(crate) conditions: Conditions,
     /// For example `index.docker.io/library/alpine`.
@@ -106,6 +109,9 @@ pub(crate) struct ScanResult {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct PolicyStatus {
+    /// The request for work that was answered last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) last_handled_reconcile_at: Option<String>,
     /// Conditions.
     pub(crate) conditions: Conditions,
     /// The choice.
@@ -132,6 +138,9 @@ pub(crate) struct ImageRef {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct AutomationStatus {
+    /// The request for work that was answered last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) last_handled_reconcile_at: Option<String>,
     /// Conditions.
     pub(crate) conditions: Conditions,
     /// When it last ran.
@@ -152,6 +161,9 @@ pub(crate) struct AutomationStatus {
     /// The choices it has dealt with, by policy.
     #[serde(skip_serializing_if = "std::collections::BTreeMap::is_empty")]
     pub(crate) observed_policies: std::collections::BTreeMap<String, ImageRef>,
+    /// Choices that a person took back in git.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) holds: Vec<tagline_updater::Hold>,
     /// The object's own fields that it has dealt with, as a hash.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) observed_spec: Option<String>,

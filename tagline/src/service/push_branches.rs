@@ -1,0 +1,91 @@
+//! `git.push.branch` as a template: one branch per policy, image or whatever else the template makes of them.
+
+use super::status::Failure;
+use crate::resources::{ImageUpdateAutomationSpec, Object};
+use std::collections::BTreeMap;
+use tagline_policy::ImageReference;
+use tagline_updater::message::template::{Struct, Template, Value};
+use tagline_updater::{BranchChoices, Choices, PolicyName};
+
+/// Divides choices by the branch that the template names for each.
+///
+/// The template sees `.AutomationObject.Namespace` and `.Name`, `.Policy.Namespace` and `.Name`, and `.Image.Name`,
+/// `.Tag` and `.Digest`. Policies without a choice go along with every branch, so that their markers are known.
+///
+/// # Errors
+/// [`Failure`] for a template that cannot be read or filled in.
+pub(crate) fn divide(
+    template: &str,
+    automation: &Object<ImageUpdateAutomationSpec>,
+    choices: &Choices,
+) -> Result<Vec<BranchChoices>, Failure> {
+    let failed = |message: String| Failure::stalled("InvalidSourceConfiguration", message);
+    let template = Template::parse("push branch", template)
+        .map_err(|error| failed(format!("spec.git.push.branch: {error}")))?;
+    let mut by_branch: BTreeMap<String, Vec<&PolicyName>> = BTreeMap::new();
+    for (policy, image) in choices.chosen() {
+        let branch = template
+            .render(&data(automation, policy, image))
+            .map_err(|error| failed(format!("spec.git.push.branch: {error}")))?;
+        by_branch
+            .entry(branch.trim().to_owned())
+            .or_default()
+            .push(policy);
+    }
+    let branch = |(branch, policies): (String, Vec<&PolicyName>)| {
+        let mut part = Choices::new();
+        for name in choices.policies() {
+            part.insert_undecided(name.clone());
+        }
+        for (policy, image) in choices.chosen() {
+            if policies.contains(&policy) {
+                part.insert(policy.clone(), image.clone());
+            }
+        }
+        BranchChoices {
+            branch,
+            choices: part,
+        }
+    };
+    Ok(by_branch.into_iter().map(branch).collect())
+}
+
+fn data(
+    automation: &Object<ImageUpdateAutomationSpec>,
+    policy: &PolicyName,
+    image: &ImageReference,
+) -> Value {
+    let named = |namespace: &str, name: &str| {
+        Value::record(Struct {
+            type_name: "types.NamespacedName",
+            fields: vec![
+                ("Namespace", Value::text(namespace)),
+                ("Name", Value::text(name)),
+            ],
+            ..Struct::default()
+        })
+    };
+    let digest = image
+        .digest
+        .as_ref()
+        .map_or("", tagline_policy::Digest::as_str);
+    let image = Value::record(Struct {
+        type_name: "ImageRef",
+        fields: vec![
+            ("Name", Value::text(image.name.as_str())),
+            ("Tag", Value::text(image.tag.as_str())),
+            ("Digest", Value::text(digest)),
+        ],
+        ..Struct::default()
+    });
+    let object = &automation.key.name;
+    Value::record(Struct {
+        type_name: "BranchData",
+        fields: vec![
+            ("AutomationObject", named(&object.namespace, &object.name)),
+            ("Policy", named(&policy.namespace, &policy.name)),
+            ("Image", image),
+        ],
+        ..Struct::default()
+    })
+}
