@@ -6,7 +6,7 @@
 use super::state::{Allowance, BudgetLimits, BudgetState, Class, Verdict, Wait};
 use crate::credentials::CredentialIdentity;
 use crate::sync::lock;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, Weak};
@@ -18,6 +18,9 @@ use tokio::time::Instant;
 const LOWEST_FIRST_EVERY: u64 = 16;
 /// Budgets that are remembered before idle ones are forgotten.
 const REMEMBERED: usize = 1024;
+
+/// Blocks that differ by less are the same.
+const WORTH_KEEPING: SignedDuration = SignedDuration::from_secs(1);
 
 /// Which requests go first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -67,6 +70,8 @@ pub struct BudgetStatus {
 #[derive(Debug, Default)]
 pub(crate) struct Budgets {
     by_name: Mutex<HashMap<BudgetName, Arc<Budget>>>,
+    /// What the store holds: registries that want to be left alone, by [`BudgetName::key`].
+    blocks: Mutex<HashMap<String, Timestamp>>,
 }
 
 /// One budget with its queue.
@@ -143,8 +148,38 @@ impl Budgets {
             shared: Mutex::new(Shared::new(BudgetState::new(limits, now))),
             myself: Weak::clone(myself),
         });
+        if let Some(until) = lock(&self.blocks).get(&name.key()) {
+            let left = Timestamp::now().duration_until(*until);
+            if let Ok(left) = Duration::try_from(left) {
+                lock(&budget.shared).state.block(now, now + left);
+            }
+        }
         by_name.insert(name.clone(), Arc::clone(&budget));
         budget
+    }
+
+    /// Blocks from before a restart.
+    pub(crate) fn restore(&self, blocks: HashMap<String, Timestamp>) {
+        *lock(&self.blocks) = blocks;
+    }
+
+    /// Blocks that the store does not hold yet: each is given once.
+    pub(crate) fn new_blocks(&self, now: Timestamp) -> Vec<(String, Timestamp)> {
+        let blocked = self.status(now);
+        let mut known = lock(&self.blocks);
+        blocked
+            .into_iter()
+            .filter_map(|status| Some((status.name.key(), status.blocked_until?)))
+            .filter(|(key, until)| {
+                let is_new = known
+                    .get(key)
+                    .is_none_or(|known| until.duration_since(*known) >= WORTH_KEEPING);
+                if is_new {
+                    known.insert(key.clone(), *until);
+                }
+                is_new
+            })
+            .collect()
     }
 
     /// All budgets, by name.
@@ -180,11 +215,6 @@ impl Budget {
         receiver.await.unwrap_or(Err(Blocked {
             retry_after: Duration::from_secs(1),
         }))
-    }
-
-    /// Nothing starts before this: known from before a restart.
-    pub(crate) fn block_until(&self, until: Instant) {
-        lock(&self.shared).state.block(Instant::now(), until);
     }
 
     fn status(&self, now: Timestamp) -> BudgetStatus {
@@ -252,18 +282,6 @@ impl Shared {
         budget: &Arc<Budget>,
         deliveries: &mut Deliveries,
     ) -> Option<Instant> {
-        if let Some(until) = self.state.blocked_until(now)
-            && until - now > budget.longest_wait
-        {
-            let retry_after = until - now;
-            for lane in self.lanes.iter_mut().flatten() {
-                for waiter in lane.drain() {
-                    deliveries.push((waiter.sender, Err(Blocked { retry_after })));
-                }
-            }
-            self.waiting = 0;
-            return None;
-        }
         loop {
             let mut wake = None;
             let mut next = None;
@@ -275,6 +293,14 @@ impl Shared {
                     Wait::No => {
                         next = Some((priority, class));
                         break;
+                    }
+                    // The registry wants to be left alone for longer than a request waits.
+                    Wait::Until(at) if at - now > budget.longest_wait => {
+                        let retry_after = at - now;
+                        for waiter in self.lanes[priority][class as usize].drain() {
+                            self.waiting -= 1;
+                            deliveries.push((waiter.sender, Err(Blocked { retry_after })));
+                        }
                     }
                     Wait::Until(at) => wake = Some(wake.map_or(at, |wake: Instant| wake.min(at))),
                     Wait::ForAnEnd => {}
@@ -405,6 +431,18 @@ impl Drop for Permit {
     fn drop(&mut self) {
         lock(&self.budget.shared).state.end();
         self.budget.pump();
+    }
+}
+
+impl BudgetName {
+    /// Its key in the store.
+    fn key(&self) -> String {
+        format!(
+            "{}\n{}\n{}",
+            self.host,
+            self.identity,
+            self.proxy.as_deref().unwrap_or_default()
+        )
     }
 }
 

@@ -302,6 +302,11 @@ impl<'s, 'a> Lister<'s, 'a> {
             let problem = self.session.unexpected(answer).await;
             return Err(self.session.fail(Operation::ListTags, problem));
         }
+        let content_type = answer.header(header::CONTENT_TYPE).unwrap_or_default();
+        if content_type.starts_with("text/html") {
+            let problem = self.session.unexpected(answer).await;
+            return Err(self.session.fail(Operation::ListTags, problem));
+        }
         let (_, body) = self.session.read_error(&mut answer).await;
         if answer.status.is_server_error() && !body.is_page_size_refused() {
             let problem = Problem::ServerError {

@@ -535,9 +535,17 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
+/// Whether plain http may be what the other side speaks. Never after a certificate was refused: then it speaks TLS, and
+/// somebody in between must not be able to talk us out of it.
 fn is_worth_http(problem: &Problem) -> bool {
-    matches!(problem, Problem::Unreachable { cause, .. } if !matches!(cause, Unreachable::UnknownHost | Unreachable::Proxy(_)))
-        || matches!(problem, Problem::Broken { .. })
+    match problem {
+        Problem::Unreachable { cause, .. } => !matches!(
+            cause,
+            Unreachable::UnknownHost | Unreachable::UnknownCa | Unreachable::Certificate(_)
+        ),
+        Problem::Broken { .. } => true,
+        _ => false,
+    }
 }
 
 const fn is_unreachable(problem: &Problem) -> bool {

@@ -3,6 +3,7 @@
 
 use super::raw_server::{Part, RawRequest, RawServer, answer, json, open_ended};
 use super::support::*;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 use tagline_scanner::{AnswerLimits, RequestRate, Scan, ScanError, ScanMode, ScannerOptions};
@@ -114,6 +115,9 @@ fn number(target: &str) -> u32 {
     let digits = target.rsplit('=').next().unwrap_or_default();
     digits.parse().unwrap_or_default()
 }
+
+/// Tells one challenge from the next.
+static CHALLENGES: AtomicU32 = AtomicU32::new(0);
 
 /// 16 MiB of spaces behind the beginning of a page.
 static GZIP_BOMB: LazyLock<Vec<u8>> = LazyLock::new(|| {
@@ -625,8 +629,7 @@ fn corpus() -> Vec<Case> {
                 if request.target.starts_with("/token") {
                     return json(r#"{"token":"t"}"#);
                 }
-                static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
-                let n = COUNT.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                let n = CHALLENGES.fetch_add(1, Ordering::SeqCst);
                 answer(
                     "401 Unauthorized",
                     &format!("WWW-Authenticate: Bearer realm=\"http://{authority}/token/{n}\"\r\n"),
