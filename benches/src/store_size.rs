@@ -1,5 +1,6 @@
 //! `store`: how large the store's file is per tag, how much memory the process takes, how long it takes.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -62,7 +63,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
             let names = tag_lists::tags(options.shape, repository, count);
             raw += names.iter().map(|name| name.len() + 1).sum::<usize>();
             let previous = store.tags(&key)?.map(|stored| Arc::clone(&stored.tags));
-            let merged = list(&names, previous.unwrap_or_default(), now)?;
+            let merged = list(&names, &previous.unwrap_or_default(), now)?;
             let memory = RegistryMemory {
                 etag: Some(format!(
                     "\"{:032x}\"",
@@ -90,6 +91,16 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let all = u64::from(options.repositories) * u64::from(options.tags);
     println!("as text              {:6.2} B/tag", per(raw as u64, all));
     check(&store, options)?;
+    let stats = store.stats()?;
+    println!(
+        "in the file          {:6.2} B/tag, of that {:.2} tags",
+        per(stats.used_bytes, stats.tags),
+        per(stats.tag_bytes, stats.tags)
+    );
+    let (clock, cpu) = (Instant::now(), process::cpu_seconds());
+    store.compact()?;
+    let count = options.tags + options.rewrites * options.new_tags;
+    report("compacted", options, count, &file, clock, cpu)?;
     let clock = Instant::now();
     drop(store);
     let store = TagStore::open(directory, &StoreOptions::default())?;
@@ -114,12 +125,12 @@ fn key(repository: u32) -> anyhow::Result<TargetKey> {
     Ok(TargetKey::new(&image, None))
 }
 
-fn list(names: &[String], previous: Arc<TagSet>, now: Timestamp) -> anyhow::Result<Merged> {
+fn list(names: &[String], previous: &Arc<TagSet>, now: Timestamp) -> anyhow::Result<Merged> {
     let mut builder = TagSetBuilder::default();
     for name in names {
         builder.push(TagRef::new(name)?);
     }
-    Ok(builder.replace(&previous, now))
+    Ok(builder.replace(previous, now))
 }
 
 fn check(store: &TagStore, options: &Options) -> anyhow::Result<()> {
@@ -145,13 +156,17 @@ fn report(
     clock: Instant,
     cpu: f64,
 ) -> anyhow::Result<()> {
-    let bytes = std::fs::metadata(file)?.len();
+    let metadata = std::fs::metadata(file)?;
+    // A file is longer than what was ever written to it; the rest takes no room on the disk.
+    let (length, bytes) = (metadata.len(), metadata.blocks() * 512);
     let all = u64::from(options.repositories) * u64::from(tags);
     let (resident, highest) = process::memory();
     println!(
-        "{what:<12} {:7.1} MiB {:6.2} B/tag  {:6.2} s wall {:6.2} s CPU  {:6.1} MiB resident, {:.1} at most",
+        "{what:<12} {:6.1} MiB on disk {:6.2} B/tag, {:6.1} MiB long {:6.2} B/tag  {:6.2} s wall {:6.2} s CPU  {:6.1} MiB resident, {:.1} at most",
         mib(bytes),
         per(bytes, all),
+        mib(length),
+        per(length, all),
         clock.elapsed().as_secs_f64(),
         process::cpu_seconds() - cpu,
         mib(resident),

@@ -6,7 +6,7 @@
 
 use std::fmt;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use tagline_policy::{Digest, TagRef};
@@ -72,7 +72,6 @@ struct Inner {
     // Before the database: its thread is joined first.
     writer: Writer,
     database: Arc<Database>,
-    path: Option<PathBuf>,
 }
 
 impl TagStore {
@@ -87,10 +86,10 @@ impl TagStore {
     pub fn open(directory: &Path, options: &StoreOptions) -> Result<Self, StoreError> {
         let path = directory.join(FILE_NAME);
         let location = Location::File {
-            path: path.clone(),
+            path,
             cache: options.page_cache_bytes,
         };
-        Self::start(Database::open(location, options)?, Some(path))
+        Self::start(Database::open(location, options)?)
     }
 
     /// A store that lives in memory and ends with the process: for one scan by hand.
@@ -98,16 +97,15 @@ impl TagStore {
     /// # Errors
     /// [`StoreError::Open`] when memory runs out.
     pub fn in_memory(options: &StoreOptions) -> Result<Self, StoreError> {
-        Self::start(Database::open(Location::Memory, options)?, None)
+        Self::start(Database::open(Location::Memory, options)?)
     }
 
-    fn start(database: Database, path: Option<PathBuf>) -> Result<Self, StoreError> {
+    fn start(database: Database) -> Result<Self, StoreError> {
         let database = Arc::new(database);
         Ok(Self {
             inner: Arc::new(Inner {
                 writer: Writer::start(Arc::clone(&database))?,
                 database,
-                path,
             }),
         })
     }
@@ -115,7 +113,7 @@ impl TagStore {
     /// The store's file; `None` in memory.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
-        self.inner.path.as_deref()
+        self.inner.database.path()
     }
 
     /// The last complete listing of a target.
@@ -200,7 +198,7 @@ impl TagStore {
 impl fmt::Debug for TagStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TagStore")
-            .field("path", &self.inner.path)
+            .field("path", &self.path())
             .finish_non_exhaustive()
     }
 }

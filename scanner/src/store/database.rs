@@ -1,6 +1,7 @@
 //! Reading the store's file, and committing to it.
 
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use moka::sync::Cache;
@@ -45,6 +46,15 @@ impl Database {
             location,
             hot,
         })
+    }
+
+    /// The file; `None` in memory.
+    pub(super) fn path(&self) -> Option<&Path> {
+        if let Location::File { path, .. } = &self.location {
+            Some(path)
+        } else {
+            None
+        }
     }
 
     /// Bytes and number of the tag sets that are kept ready, about.

@@ -16,6 +16,11 @@ use crate::target_key::TargetKey;
 /// Targets forgotten in one transaction.
 const FORGET_AT_ONCE: usize = 256;
 
+/// Files shorter than this are not worth shortening.
+const TRIM_FROM: u64 = 4 << 20;
+/// Shortening a longer file would hold up a shutdown for seconds.
+const TRIM_UP_TO: u64 = 256 << 20;
+
 /// What the store holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StoreStats {
@@ -216,6 +221,21 @@ impl TagStore {
 }
 
 impl Database {
+    /// Shortens the file when it is closed. redb doubles a small file whenever it is full; what was never
+    /// written takes no room on the disk, but looks as if it did, and does once the file is copied.
+    pub(super) fn trim(&self) {
+        let Some(metadata) = self.path().and_then(|path| std::fs::metadata(path).ok()) else {
+            return;
+        };
+        let (length, on_disk) = (metadata.len(), allocated(&metadata));
+        if !(TRIM_FROM..=TRIM_UP_TO).contains(&length) || on_disk > length / 5 * 4 {
+            return;
+        }
+        if let Err(error) = self.with_file(|file| file.compact().map_err(StoreError::write)) {
+            tracing::warn!(%error, "the store could not be shortened");
+        }
+    }
+
     /// Does what needs the file for itself alone.
     fn with_file<T>(
         &self,
@@ -224,4 +244,16 @@ impl Database {
         let mut file = self.file.write().unwrap_or_else(PoisonError::into_inner);
         work(file.as_mut().ok_or(StoreError::Closed)?)
     }
+}
+
+/// Bytes that a file takes on the disk.
+#[cfg(unix)]
+fn allocated(metadata: &std::fs::Metadata) -> u64 {
+    std::os::unix::fs::MetadataExt::blocks(metadata) * 512
+}
+
+/// Bytes that a file takes on the disk; here nothing better is known than its length.
+#[cfg(not(unix))]
+fn allocated(metadata: &std::fs::Metadata) -> u64 {
+    metadata.len()
 }

@@ -77,6 +77,7 @@ impl Drop for Writer {
 fn run(database: &Database, mut requests: mpsc::Receiver<Request>) {
     let mut batches = Vec::new();
     let mut waiting = Vec::new();
+    let mut has_written = false;
     while let Some(first) = requests.blocking_recv() {
         let mut bytes = 0;
         let mut next = Some(first);
@@ -89,10 +90,14 @@ fn run(database: &Database, mut requests: mpsc::Receiver<Request>) {
             }
         }
         let result = database.commit(&batches);
+        has_written |= result.is_ok();
         batches.clear();
         for done in waiting.drain(..) {
             // Somebody who no longer waits has no need of the answer.
             let _ = done.send(result.clone());
         }
+    }
+    if has_written {
+        database.trim();
     }
 }

@@ -6,5 +6,6 @@
 )]
 
 mod discovery;
+mod killed;
 mod registries;
 mod store;

@@ -10,6 +10,9 @@ use tagline_scanner::{
     TagSet, TagStore, TargetKey,
 };
 
+/// The store's file in its directory.
+const FILE: &str = "tagline.redb";
+
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
 }
@@ -171,13 +174,152 @@ fn a_second_process_is_refused() {
 }
 
 #[test]
+fn other_kinds_of_broken_files_are_set_aside_too() {
+    let whole = {
+        let directory = tempfile::tempdir().unwrap();
+        fill(directory.path(), 50);
+        std::fs::read(directory.path().join(FILE)).unwrap()
+    };
+    let cut = whole[..whole.len() / 2].to_vec();
+    let mut overwritten = whole.clone();
+    overwritten[..4096].fill(0xa5);
+    let mut magic_only = vec![0; 9000];
+    magic_only[..9].copy_from_slice(&whole[..9]);
+    for (what, bytes) in [
+        ("cut", cut),
+        ("overwritten", overwritten),
+        ("a header", magic_only),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join(FILE), bytes).unwrap();
+        let store = open(directory.path());
+        let app = key("alpine");
+        let batch = Batch::new().complete(&app, at(1), &tags(3, 1), RegistryMemory::default());
+        store.write_blocking(batch).unwrap();
+        assert!(store.tags(&app).unwrap().is_some(), "{what}");
+        assert_eq!(
+            std::fs::read_dir(directory.path()).unwrap().count(),
+            2,
+            "{what}"
+        );
+    }
+}
+
+/// Whatever is wrong with the file's inside, opening and reading it ends with an answer: the right one, an
+/// error, or nothing known.
+#[test]
+fn flipped_bits_are_survived() {
+    let directory = tempfile::tempdir().unwrap();
+    fill(directory.path(), 20);
+    let whole = std::fs::read(directory.path().join(FILE)).unwrap();
+    let used = whole.iter().rposition(|byte| *byte != 0).unwrap();
+    let mut place = 7;
+    for _ in 0..40 {
+        place = (place * 48_271 + 11) % used;
+        let mut bytes = whole.clone();
+        bytes[place] ^= 1 << (place % 8);
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join(FILE), bytes).unwrap();
+        let Ok(store) = TagStore::open(directory.path(), &StoreOptions::default()) else {
+            continue;
+        };
+        for number in 0..20 {
+            if let Ok(Some(stored)) = store.tags(&key(&format!("r.io/app{number}"))) {
+                assert_eq!(stored.tags.unpack().iter().count(), stored.tags.len());
+            }
+        }
+    }
+}
+
+/// Sets of 500 tags for so many targets.
+fn fill(directory: &std::path::Path, targets: usize) {
+    let store = open(directory);
+    for number in 0..targets {
+        let key = key(&format!("r.io/app{number}"));
+        let batch = Batch::new().complete(&key, at(1), &tags(500, 1), RegistryMemory::default());
+        store.write_blocking(batch).unwrap();
+    }
+}
+
+/// The promise of 12 bytes a tag, the file's own overhead included, after everything was rewritten.
+#[test]
+fn a_tag_takes_few_bytes_on_disk() {
+    let directory = tempfile::tempdir().unwrap();
+    let targets = 1_000_u32;
+    for round in 0..3_u32 {
+        let store = open(directory.path());
+        for group in 0..targets / 50 {
+            let mut batch = Batch::new();
+            for number in group * 50..(group + 1) * 50 {
+                let names: Vec<String> = (0..500 + round)
+                    .map(|i| {
+                        let commit = (number * 7_919 + i).wrapping_mul(2_654_435_761) >> 4;
+                        format!(
+                            "main-{commit:07x}-{}",
+                            1_700_000_000 + i * 3_571 + commit % 977
+                        )
+                    })
+                    .collect();
+                let set = Arc::new(TagSet::from_tags(
+                    names.iter().map(|name| TagRef::new(name).unwrap()),
+                    at(1_700_000_000),
+                ));
+                let key = key(&format!("registry.example.com/org/app-{number}"));
+                batch = batch.complete(&key, at(1_700_000_000), &set, etag("\"0123456789abcdef\""));
+            }
+            store.write_blocking(batch).unwrap();
+        }
+    }
+    let length = std::fs::metadata(directory.path().join(FILE))
+        .unwrap()
+        .len();
+    let tags = u64::from(targets) * 502;
+    assert!(length / tags < 12, "{length} bytes for {tags} tags");
+    let store = open(directory.path());
+    assert_eq!(store.stats().unwrap().tags, tags);
+    assert_eq!(store.check().unwrap().good_targets, u64::from(targets));
+}
+
+#[tokio::test]
+async fn what_nobody_asks_for_is_forgotten() {
+    let store = TagStore::in_memory(&StoreOptions::default()).unwrap();
+    let (wanted, by_hand, old) = (key("wanted"), key("by-hand"), key("old"));
+    let mut batch = Batch::new().asked(&wanted, at(100)).asked(&old, at(10));
+    for (key, time) in [(&wanted, 10), (&by_hand, 90), (&old, 10)] {
+        batch = batch.complete(key, at(time), &tags(5, time), RegistryMemory::default());
+    }
+    store.write(batch).await.unwrap();
+    let forgotten = store.forget_unasked(at(50)).await.unwrap();
+    assert_eq!(forgotten, [old.clone()]);
+    assert!(store.record(&old).unwrap().is_none());
+    assert!(store.tags(&wanted).unwrap().is_some() && store.tags(&by_hand).unwrap().is_some());
+}
+
+/// Many writers at once share transactions, and everybody is told only when the disk has it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_may_write_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    let writes = (0..300).map(|number| {
+        let store = store.clone();
+        tokio::spawn(async move {
+            let key = key(&format!("r.io/app{number}"));
+            let set = tags(20 + number, 1);
+            let batch = Batch::new().complete(&key, at(1), &set, RegistryMemory::default());
+            store.write(batch).await.unwrap();
+            assert_eq!(store.tags(&key).unwrap().unwrap().tags.len(), 20 + number);
+        })
+    });
+    for write in writes.collect::<Vec<_>>() {
+        write.await.unwrap();
+    }
+    assert_eq!(store.stats().unwrap().targets, 300);
+}
+
+#[test]
 fn a_broken_file_is_set_aside() {
     let directory = tempfile::tempdir().unwrap();
-    std::fs::write(
-        directory.path().join("tagline.redb"),
-        b"this is no database",
-    )
-    .unwrap();
+    std::fs::write(directory.path().join(FILE), b"this is no database").unwrap();
     let store = open(directory.path());
     let app = key("alpine");
     store
