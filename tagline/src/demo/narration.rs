@@ -126,7 +126,6 @@ impl<'a> Narration<'a> {
         self.command(&format!("git --git-dir {} log -p", remote.path().display()))?;
         self.command(&format!(
             "tagline check -f {directory}/manifests --path {directory}/fleet"
-        ))?;
-        self.command(&format!("tagline update -f {directory}/manifests --path {directory}/fleet --storage-path {directory}/storage --dry-run"))
+        ))
     }
 }

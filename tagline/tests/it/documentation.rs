@@ -7,19 +7,19 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-fn repository() -> PathBuf {
+pub(crate) fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
 /// The part between two fences.
-struct Fence {
-    language: String,
-    file: Option<String>,
+pub(crate) struct Fence {
+    pub(crate) language: String,
+    pub(crate) file: Option<String>,
     line: usize,
-    text: String,
+    pub(crate) text: String,
 }
 
-fn fences(page: &str) -> Vec<Fence> {
+pub(crate) fn fences(page: &str) -> Vec<Fence> {
     let mut fences = Vec::new();
     let mut open: Option<Fence> = None;
     for (index, line) in page.lines().enumerate() {

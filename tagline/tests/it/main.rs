@@ -8,3 +8,4 @@
 mod demo;
 mod documentation;
 mod end_to_end;
+mod first_automation;

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 pub(super) const PASSWORD: &str = "swordfish-7261";
 
 /// The subject of every commit of the automation.
-pub(super) const UPDATE: &str = "Update from image update automation";
+pub(super) const UPDATE: &str = "Update images";
 
 /// Images, files that name them, and the objects that keep the files up to date.
 pub(super) struct Fleet {
