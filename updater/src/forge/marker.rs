@@ -67,10 +67,9 @@ impl Fingerprint {
         Self(hash(&parts)[..LENGTH].into())
     }
 
-    /// Whether both stand for the same policy.
-    #[must_use]
-    pub fn has_same_policy(&self, other: &Self) -> bool {
-        self.0[..POLICY_PART] == other.0[..POLICY_PART]
+    /// The policy of a change.
+    pub(super) fn policy(&self) -> Policy {
+        Policy(self.0[..POLICY_PART].into())
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -81,6 +80,10 @@ impl Fingerprint {
         valid.then(|| Self(text.into()))
     }
 }
+
+/// The part of a change's fingerprint that stands for its policy.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Policy(Box<str>);
 
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -127,16 +130,6 @@ pub struct Marker {
 }
 
 impl Marker {
-    /// Whether a person who closed this pull request refused `change` with it.
-    #[must_use]
-    pub fn holds(&self, change: &Fingerprint, of: &BTreeSet<Fingerprint>) -> bool {
-        if self.changes.is_empty() {
-            self.all == Fingerprint::of_all(of)
-        } else {
-            self.changes.contains(change)
-        }
-    }
-
     /// Our part of a description: the marker, `section`, the end. `room` is what the marker line may use, in
     /// characters; the list of changes is left out if it needs more.
     #[must_use]

@@ -19,7 +19,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::describe::title_line;
-use super::marker::{ClosedBy, Fingerprint, FoundMarker, Marker, MarkerStyle};
+use super::marker::{ClosedBy, Fingerprint, FoundMarker, Marker, MarkerStyle, Policy};
 use super::{
     CreatePullRequest, ImageChange, PullRequest, PullRequestNumber, PullRequestOptions,
     PullRequestState, SetUp, Update, describe_changes, title_for,
@@ -284,38 +284,74 @@ pub fn refusal(
     if changes.is_empty() {
         return None;
     }
-    let closed: Vec<&PullRequest> = existing
+    let closed: Vec<Refusing<'_>> = existing
         .of_branch
         .get(&wanted.branch)
         .into_iter()
         .flatten()
         .filter(|it| it.state == PullRequestState::Closed && it.base == wanted.base)
+        .filter_map(|it| Refusing::new(request, wanted, &changes, it))
         .collect();
-    let refuses =
-        |pull_request: &PullRequest, change: &Fingerprint| match Marker::find(&pull_request.body) {
-            Some(found) => {
-                found.marker.automation == request.automation
-                    && found.marker.closed.is_none()
-                    && found.marker.holds(change, &changes)
-            }
-            // Its marker is gone; the very same commit is the very same version.
-            None => wanted
-                .commit
-                .as_deref()
-                .is_some_and(|commit| pull_request.is_at(commit)),
-        };
     let mut newest = None;
     for change in &changes {
         let by = closed
             .iter()
-            .find(|pull_request| refuses(pull_request, change))
-            .map(|it| it.number);
+            .find(|it| it.refuses(change))
+            .map(|it| it.pull_request.number);
         if by.is_none() && !request.refused.contains(change) {
             return None;
         }
         newest = newest.max(by);
     }
     Some(newest)
+}
+
+/// A pull request that a person closed, and what they refused with it.
+struct Refusing<'e> {
+    pull_request: &'e PullRequest,
+    /// `None`: everything that is wanted now.
+    changes: Option<BTreeSet<Fingerprint>>,
+}
+
+impl<'e> Refusing<'e> {
+    fn new(
+        request: &Request,
+        wanted: &Wanted,
+        changes: &BTreeSet<Fingerprint>,
+        pull_request: &'e PullRequest,
+    ) -> Option<Self> {
+        let Some(FoundMarker { marker, .. }) = Marker::find(&pull_request.body) else {
+            // Its marker is gone; the very same commit is the very same version.
+            let same = wanted
+                .commit
+                .as_deref()
+                .is_some_and(|commit| pull_request.is_at(commit));
+            return same.then_some(Self {
+                pull_request,
+                changes: None,
+            });
+        };
+        if marker.automation != request.automation || marker.closed.is_some() {
+            return None;
+        }
+        if !marker.changes.is_empty() {
+            return Some(Self {
+                pull_request,
+                changes: Some(marker.changes),
+            });
+        }
+        // There was no room for the list: only the whole can be compared.
+        (marker.all == Fingerprint::of_all(changes)).then_some(Self {
+            pull_request,
+            changes: None,
+        })
+    }
+
+    fn refuses(&self, change: &Fingerprint) -> bool {
+        self.changes
+            .as_ref()
+            .is_none_or(|changes| changes.contains(change))
+    }
 }
 
 impl Existing {
@@ -370,6 +406,19 @@ fn leftovers<'e>(
         return Vec::new();
     }
     let matched: BTreeSet<PullRequestNumber> = found.iter().flatten().map(|it| it.number).collect();
+    let living: Vec<(usize, BTreeSet<Policy>)> = (request.wanted.iter().zip(standings).enumerate())
+        .filter(|(_, (_, standing))| matches!(standing, Standing::Open(_) | Standing::Missing))
+        .map(|(index, (wanted, _))| {
+            (
+                index,
+                wanted
+                    .fingerprints()
+                    .iter()
+                    .map(Fingerprint::policy)
+                    .collect(),
+            )
+        })
+        .collect();
     existing
         .ours(&request.automation)
         .filter(|(pull_request, _)| !matched.contains(&pull_request.number))
@@ -381,24 +430,18 @@ fn leftovers<'e>(
             known.is_none_or(|known| known.only_ours)
         })
         .filter_map(|(pull_request, found)| {
-            let mut best: Option<(usize, usize)> = None;
-            for (index, wanted) in request.wanted.iter().enumerate() {
-                let lives = matches!(
-                    standings.get(index),
-                    Some(Standing::Open(_) | Standing::Missing)
-                );
-                let changes = wanted.fingerprints();
-                let covered = found
-                    .marker
-                    .changes
-                    .iter()
-                    .filter(|old| changes.iter().any(|new| old.has_same_policy(new)))
-                    .count();
-                if lives && covered > best.map_or(0, |(_, most)| most) {
-                    best = Some((index, covered));
-                }
-            }
-            let covers_all = best.is_some_and(|(_, covered)| covered == found.marker.changes.len());
+            let policies: BTreeSet<Policy> = found
+                .marker
+                .changes
+                .iter()
+                .map(Fingerprint::policy)
+                .collect();
+            // The one that takes over most of its policies; the first of those.
+            let best = (living.iter())
+                .map(|(index, own)| (*index, own.intersection(&policies).count()))
+                .filter(|(_, covered)| *covered > 0)
+                .max_by_key(|(index, covered)| (*covered, std::cmp::Reverse(*index)));
+            let covers_all = best.is_some_and(|(_, covered)| covered == policies.len());
             (request.complete || covers_all).then_some(Leftover {
                 pull_request,
                 found,

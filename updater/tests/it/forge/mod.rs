@@ -5,6 +5,8 @@ mod fake;
 mod life;
 mod limits;
 mod openapi;
+mod people;
+mod rules;
 mod stop_anywhere;
 
 use tagline_updater::forge::{ImageChange, KnownBranch, PullRequestOptions, Request, Wanted};

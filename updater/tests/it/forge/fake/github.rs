@@ -4,7 +4,7 @@ use axum::http::Method;
 use serde_json::{Value, json};
 use tagline_updater::forge::PullRequestState;
 
-use super::{Description, FakePull, OWNER, Refusal, Reply, Repo, Request};
+use super::{Description, FakePull, OWNER, Refusal, Reply, Repo, Request, TOKEN};
 
 pub(super) struct Dialect;
 
@@ -106,6 +106,23 @@ impl super::Dialect for Dialect {
                     true => Reply::new(204, Value::Null),
                     false => Reply::new(422, json!({ "message": "Reference does not exist" })),
                 }
+            }
+            ("get", "/orgs/{org}/installation" | "/users/{username}/installation") => {
+                let owner = request.path.get("org").map(|org| format!("orgs/{org}"));
+                let owner = owner.unwrap_or_else(|| format!("users/{}", request.path["username"]));
+                match repo.installed_for == owner {
+                    true => Reply::new(200, json!({ "id": 4711 })),
+                    false => Reply::not_found(),
+                }
+            }
+            ("post", "/app/installations/{installation_id}/access_tokens") => {
+                assert_eq!(request.path["installation_id"], "4711");
+                repo.tokens += 1;
+                let expires_at = (super::now() + jiff::SignedDuration::from_hours(1)).to_string();
+                Reply::new(
+                    201,
+                    json!({ "token": format!("{TOKEN}-{}", repo.tokens), "expires_at": expires_at }),
+                )
             }
             (_, _) => {
                 let Some(it) = repo.pull(number) else {

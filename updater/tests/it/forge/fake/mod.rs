@@ -78,8 +78,14 @@ pub(crate) struct Repo {
     pub(crate) race: bool,
     /// Answers given instead of the true ones, first come first served.
     pub(crate) canned: Vec<(u16, Vec<(&'static str, String)>, String)>,
+    /// This request, counted from 0, is answered with 429.
+    pub(crate) limit_at: Option<usize>,
     /// The `Authorization` headers seen.
     pub(crate) authorizations: Vec<String>,
+    /// The GitHub App's installation: `orgs/NAME` or `users/NAME`.
+    pub(crate) installed_for: String,
+    /// Installation tokens given out.
+    pub(crate) tokens: usize,
 }
 
 impl Repo {
@@ -441,6 +447,9 @@ async fn serve(
     if !repo.canned.is_empty() {
         let (status, headers, body) = repo.canned.remove(0);
         return response(status, &headers, body);
+    }
+    if repo.limit_at == Some(at) {
+        return response(429, &[("retry-after", "90".to_owned())], String::new());
     }
     if repo.dead || repo.death == Some(Death::BeforeDoing(at)) {
         repo.dead = true;
