@@ -33,7 +33,8 @@ struct List<T> {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Pull {
-    pull_request_id: u64,
+    #[serde(rename = "pullRequestId")]
+    number: u64,
     status: String,
     title: String,
     description: Option<String>,
@@ -99,8 +100,8 @@ impl AzureDevOps {
 
     fn pull_request(&self, pull: Pull) -> PullRequest {
         PullRequest {
-            number: PullRequestNumber(pull.pull_request_id),
-            url: self.page(pull.pull_request_id),
+            number: PullRequestNumber(pull.number),
+            url: self.page(pull.number),
             branch: short(&pull.source_ref_name).to_owned(),
             base: short(&pull.target_ref_name).to_owned(),
             commit: pull.last_merge_source_commit.map(|commit| commit.commit_id),
@@ -143,7 +144,7 @@ impl AzureDevOps {
                 let is_cut =
                     shown.chars().count() >= SHOWN_IN_LISTS && shown.contains("tagline:begin");
                 let pull = if is_cut {
-                    self.read(PullRequestNumber(pull.pull_request_id)).await?
+                    self.read(PullRequestNumber(pull.number)).await?
                 } else {
                     pull
                 };

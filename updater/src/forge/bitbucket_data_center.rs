@@ -1,4 +1,4 @@
-//! Bitbucket Data Center: REST `latest`. It has no labels and no assignees; auto-merge since 8.15.
+//! Bitbucket Data Center: REST `latest`. It has no labels and no assignees; drafts and auto-merge only in newer servers.
 
 use reqwest::Method;
 use serde::Deserialize;
@@ -25,9 +25,9 @@ struct Page<T> {
     #[serde(default = "Vec::new")]
     values: Vec<T>,
     #[serde(rename = "isLastPage", default)]
-    is_last_page: bool,
+    is_last: bool,
     #[serde(rename = "nextPageStart")]
-    next_page_start: Option<u64>,
+    next_start: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -168,8 +168,8 @@ impl BitbucketDataCenter {
                     .into_iter()
                     .filter_map(Pull::into_pull_request),
             );
-            match answer.next_page_start {
-                Some(next) if !answer.is_last_page && next > start => start = next,
+            match answer.next_start {
+                Some(next) if !answer.is_last && next > start => start = next,
                 _ => break,
             }
         }
@@ -245,7 +245,7 @@ impl PullRequests for BitbucketDataCenter {
                 "toRef": self.reference(&new.base),
                 "reviewers": reviewers,
             });
-            // Servers before 8.18 know no drafts and refuse the field.
+            // Older servers know no drafts and refuse the field.
             if let Some(fields) = body.as_object_mut().filter(|_| new.draft) {
                 fields.insert("draft".to_owned(), json!(true));
             }

@@ -30,7 +30,7 @@ impl Default for ConnectOptions {
         Self {
             ca_bundle: None,
             proxy: None,
-            timeout: Duration::from_secs(60),
+            timeout: Duration::from_mins(1),
             write_interval: Duration::from_secs(1),
             clock: Arc::new(Timestamp::now),
         }

@@ -1,6 +1,7 @@
 //! Title and text of a pull request: what changes, from what to what, where it comes from.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use super::escape::{code, link, one_line};
 use super::links::{compare_page, registry_page, source_page};
@@ -116,7 +117,14 @@ pub fn describe_changes(
     match changes.len() - shown {
         0 => {}
         1 => text.push_str("\nOne more change is not shown.\n"),
-        hidden => text.push_str(&format!("\n{hidden} more changes are not shown.\n")),
+        hidden => {
+            let _ = write!(
+                text,
+                "
+{hidden} more changes are not shown.
+"
+            );
+        }
     }
     text.truncate(text.trim_end().len());
     text

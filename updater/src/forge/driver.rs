@@ -4,10 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+use super::content::{body_when_closing, body_when_set_up, set_up_of};
 use super::marker::ClosedBy;
-use super::reconcile::{
-    Action, CloseReason, Existing, Rules, Standing, body_when_closing, body_when_set_up, set_up_of,
-};
+use super::reconcile::{Action, CloseReason, Existing, Rules, Standing};
 use super::{
     CreatePullRequest, ForgeError, Plan, PullRequest, PullRequestNumber, PullRequestOptions,
     PullRequests, Request, Update, reconcile,
@@ -21,8 +20,6 @@ const ROUNDS: usize = 3;
 pub struct Outcome {
     /// Its branch.
     pub branch: String,
-    /// Its base.
-    pub base: String,
     /// Where it stands; [`Standing::Missing`] only where a failure is reported for the branch.
     pub standing: Standing,
     /// Its page, if there is one.
@@ -59,34 +56,24 @@ pub struct Report {
     pub retry_at: Option<Timestamp>,
 }
 
-/// Looks at the forge: the open ones into the wanted bases, and of each branch that has none what was before.
+/// Looks at the forge: the open ones into the base, and of each branch that has none what was before.
 ///
 /// # Errors
 /// The first failure; half a view is none.
 pub async fn survey(forge: &dyn PullRequests, request: &Request) -> Result<Existing, ForgeError> {
-    let bases: BTreeSet<&str> = request
-        .wanted
-        .iter()
-        .map(|wanted| wanted.base.as_str())
-        .collect();
-    let mut existing = Existing::default();
-    for base in bases {
-        existing.open.extend(forge.open(base).await?);
-    }
-    let has_open = |existing: &Existing, branch: &str, base: Option<&str>| {
-        existing
-            .open
-            .iter()
-            .any(|it| it.branch == branch && base.is_none_or(|base| it.base == base))
+    let mut existing = Existing {
+        open: forge.open(&request.base).await?,
+        of_branch: BTreeMap::new(),
     };
+    let has_open = |branch: &str| existing.open.iter().any(|it| it.branch == branch);
     let mut ask = BTreeSet::new();
     for wanted in &request.wanted {
-        if !has_open(&existing, &wanted.branch, Some(&wanted.base)) {
+        if !has_open(&wanted.branch) {
             ask.insert(wanted.branch.as_str());
         }
     }
     for known in &request.branches {
-        if !has_open(&existing, &known.name, None) {
+        if !has_open(&known.name) {
             ask.insert(known.name.as_str());
         }
     }
@@ -99,6 +86,9 @@ pub async fn survey(forge: &dyn PullRequests, request: &Request) -> Result<Exist
 }
 
 /// Makes the forge show what is wanted. Can be stopped anywhere and run again.
+///
+/// When nothing is to be done it costs one request for each hundred open pull requests, and one for each branch, wanted
+/// or to be tidied up, that has no open one. So run it when something has changed, and else only now and then.
 ///
 /// # Errors
 /// Only where nothing could be looked at; what fails for one pull request is in [`Report::failures`]. A rate limit
@@ -188,7 +178,6 @@ impl Run<'_> {
             .zip(standings)
             .map(|(wanted, standing)| Outcome {
                 branch: wanted.branch.clone(),
-                base: wanted.base.clone(),
                 standing,
                 url: number_of(standing).and_then(|number| self.urls.get(&number).cloned()),
             })

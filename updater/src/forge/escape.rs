@@ -14,13 +14,11 @@ const MAX_SPAN: usize = 200;
 /// `text` as a code span that can stand in a table cell.
 pub(super) fn code(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
-    let mut count = 0;
-    for character in text.chars() {
+    for (count, character) in text.chars().enumerate() {
         if count == MAX_SPAN {
             out.push('…');
             break;
         }
-        count += 1;
         out.push(match character {
             // Either would end the span, or the cell, in one of the dialects.
             '`' => '\'',

@@ -16,17 +16,18 @@
 //!
 //! | subject | file |
 //! |---|---|
-//! | which forge, which repository, which API address | `provider.rs` |
-//! | title, table of changes, links, escaping | `describe.rs`, `links.rs`, `escape.rs` |
+//! | which forge, which repository, which API address | `provider.rs`, `remote_url.rs` |
+//! | title, table of changes, links, escaping | `content.rs`, `describe.rs`, `links.rs`, `escape.rs` |
 //! | what is remembered in a description | `marker.rs` |
 //! | tokens, GitHub App | `credentials.rs`, `github_app.rs` |
-//! | time-outs, limits, rate limits, errors | `http.rs`, `error.rs` |
+//! | time-outs, limits, rate limits, errors | `http.rs`, `rate_limit.rs`, `error.rs` |
 //! | the forges | `github.rs`, `gitlab.rs`, `gitea.rs`, `bitbucket_cloud.rs`, `bitbucket_data_center.rs`, `azure_devops.rs` |
 
 mod azure_devops;
 mod bitbucket_cloud;
 mod bitbucket_data_center;
 mod connect;
+mod content;
 mod credentials;
 mod describe;
 mod driver;
@@ -42,7 +43,9 @@ mod marker;
 mod options;
 mod provider;
 mod pull_request;
+mod rate_limit;
 mod reconcile;
+mod remote_url;
 
 pub use connect::{ConnectOptions, Connection, connect};
 pub use credentials::Credentials;

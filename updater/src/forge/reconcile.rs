@@ -18,11 +18,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::describe::title_line;
-use super::marker::{ClosedBy, Fingerprint, FoundMarker, Marker, MarkerStyle, Policy};
+use super::content::{bring_up_to_date, create};
+use super::marker::{Fingerprint, FoundMarker, Marker, MarkerStyle, Policy};
 use super::{
     CreatePullRequest, ImageChange, PullRequest, PullRequestNumber, PullRequestOptions,
-    PullRequestState, SetUp, Update, describe_changes, title_for,
+    PullRequestState, Update,
 };
 
 /// A pull request that shall be there: a pushed branch and what it changes.
@@ -30,8 +30,6 @@ use super::{
 pub struct Wanted {
     /// The pushed branch, without `refs/heads/`.
     pub branch: String,
-    /// The branch it shall go into.
-    pub base: String,
     /// The commit the branch stands at.
     pub commit: Option<String>,
     /// The title where the user gave a template, rendered; else [`title_for`] makes one.
@@ -62,10 +60,12 @@ pub struct KnownBranch {
 }
 
 /// What one automation wants of one repository.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     /// `namespace/name` of the automation.
     pub automation: String,
+    /// The branch the changes shall go into, without `refs/heads/`.
+    pub base: String,
     /// In the order they shall be made, should there be a limit.
     pub wanted: Vec<Wanted>,
     /// `wanted` is all that is wanted, so that an open one not among them is of no more use. Not so after a partial run.
@@ -76,10 +76,25 @@ pub struct Request {
     pub refused: BTreeSet<Fingerprint>,
 }
 
+impl Request {
+    /// Nothing is wanted, and little is known.
+    #[must_use]
+    pub fn new(automation: impl Into<String>, base: impl Into<String>) -> Self {
+        Self {
+            automation: automation.into(),
+            base: base.into(),
+            wanted: Vec::new(),
+            complete: false,
+            branches: Vec::new(),
+            refused: BTreeSet::new(),
+        }
+    }
+}
+
 /// What there is on the forge.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Existing {
-    /// Open ones into the wanted bases.
+    /// Open ones into the base.
     pub open: Vec<PullRequest>,
     /// By branch, newest first, in any state.
     pub of_branch: BTreeMap<String, Vec<PullRequest>>,
@@ -186,7 +201,7 @@ pub fn reconcile(request: &Request, existing: &Existing, rules: &Rules<'_>) -> P
     let found: Vec<Option<&PullRequest>> = request
         .wanted
         .iter()
-        .map(|wanted| existing.open_one(wanted))
+        .map(|wanted| existing.open_one(request, wanted))
         .collect();
     let mut standings: Vec<Standing> = request
         .wanted
@@ -210,8 +225,8 @@ pub fn reconcile(request: &Request, existing: &Existing, rules: &Rules<'_>) -> P
     let mut actions = Vec::new();
     let mut branches_done = BTreeSet::new();
     for (index, wanted) in request.wanted.iter().enumerate() {
-        // The same branch and base twice is one pull request.
-        if !branches_done.insert((&wanted.branch, &wanted.base)) {
+        // The same branch twice is one pull request.
+        if !branches_done.insert(&wanted.branch) {
             continue;
         }
         match (standings.get(index), found.get(index).copied().flatten()) {
@@ -222,7 +237,7 @@ pub fn reconcile(request: &Request, existing: &Existing, rules: &Rules<'_>) -> P
                 });
             }
             (Some(Standing::Open(_)), Some(open)) => {
-                actions.extend(bring_up_to_date(request, wanted, open, rules))
+                actions.extend(bring_up_to_date(request, wanted, open, rules));
             }
             _ => {}
         }
@@ -248,6 +263,7 @@ pub fn reconcile(request: &Request, existing: &Existing, rules: &Rules<'_>) -> P
             .branches
             .iter()
             .find(|known| known.name == pull_request.branch && known.only_ours)
+            .filter(|known| known.name != request.base)
             .filter(|_| rules.options.delete_merged_branch && !still_wanted)
             .map(|known| known.commit.clone());
         actions.push(Action::Close {
@@ -289,7 +305,7 @@ pub fn refusal(
         .get(&wanted.branch)
         .into_iter()
         .flatten()
-        .filter(|it| it.state == PullRequestState::Closed && it.base == wanted.base)
+        .filter(|it| it.state == PullRequestState::Closed && it.base == request.base)
         .filter_map(|it| Refusing::new(request, wanted, &changes, it))
         .collect();
     let mut newest = None;
@@ -356,13 +372,13 @@ impl<'e> Refusing<'e> {
 
 impl Existing {
     /// The open pull request of this branch and base; the first, should a forge allow several.
-    fn open_one(&self, wanted: &Wanted) -> Option<&PullRequest> {
+    fn open_one(&self, request: &Request, wanted: &Wanted) -> Option<&PullRequest> {
         let of_branch = self.of_branch.get(&wanted.branch);
         self.open
             .iter()
             .chain(of_branch.into_iter().flatten())
             .filter(|it| it.state == PullRequestState::Open)
-            .filter(|it| it.branch == wanted.branch && it.base == wanted.base)
+            .filter(|it| it.branch == wanted.branch && it.base == request.base)
             .min_by_key(|it| it.number)
     }
 }
@@ -375,7 +391,7 @@ fn standing_of_missing(request: &Request, existing: &Existing, wanted: &Wanted) 
         .flatten()
         .find(|it| {
             it.state == PullRequestState::Merged
-                && it.base == wanted.base
+                && it.base == request.base
                 && wanted
                     .commit
                     .as_deref()
@@ -521,160 +537,10 @@ fn is_done(request: &Request, existing: &Existing, known: &KnownBranch) -> bool 
         return false;
     };
     known.only_ours
+        && known.name != request.base
         && !wanted
         && !open
         && found.marker.automation == request.automation
         && newest.is_at(&known.commit)
         && (newest.state == PullRequestState::Merged || found.marker.closed.is_some())
-}
-
-/// Room for the marker line in a description, in characters: a third, so that the table has the rest.
-fn marker_room(body_limit: usize) -> usize {
-    body_limit / 3
-}
-
-fn section(wanted: &Wanted, rules: &Rules<'_>) -> String {
-    let room = rules
-        .body_limit
-        .saturating_sub(marker_room(rules.body_limit) + 100);
-    describe_changes(wanted.introduction.as_deref(), &wanted.changes, room)
-}
-
-fn title(wanted: &Wanted) -> String {
-    let given = wanted
-        .title
-        .as_deref()
-        .map(title_line)
-        .filter(|title| !title.is_empty());
-    given.unwrap_or_else(|| title_for(&wanted.changes))
-}
-
-fn create(request: &Request, wanted: &Wanted, rules: &Rules<'_>) -> CreatePullRequest {
-    let (title, section, changes) = (title(wanted), section(wanted, rules), wanted.fingerprints());
-    let marker = Marker {
-        automation: request.automation.clone(),
-        title: Fingerprint::of_text(&title),
-        section: Fingerprint::of_text(&section),
-        all: Fingerprint::of_all(&changes),
-        changes,
-        set_up_pending: rules.needs_set_up,
-        closed: None,
-    };
-    CreatePullRequest {
-        branch: wanted.branch.clone(),
-        base: wanted.base.clone(),
-        body: marker.block(&section, rules.style, marker_room(rules.body_limit)),
-        title,
-        draft: rules.options.draft,
-        set_up: set_up_of(rules.options),
-    }
-}
-
-/// The part of the settings that is done once.
-pub(super) fn set_up_of(options: &PullRequestOptions) -> SetUp {
-    SetUp {
-        labels: options.labels.clone(),
-        reviewers: options.reviewers.clone(),
-        assignees: options.assignees.clone(),
-        auto_merge: options.auto_merge,
-        delete_branch_after_merge: options.delete_merged_branch,
-    }
-}
-
-fn bring_up_to_date(
-    request: &Request,
-    wanted: &Wanted,
-    open: &PullRequest,
-    rules: &Rules<'_>,
-) -> impl Iterator<Item = Action> + use<> {
-    // Without a marker it is a person's, opened on our branch or with our marker taken out: theirs to word.
-    let Some(found) = Marker::find(&open.body) else {
-        return None.into_iter().chain(None);
-    };
-    let (title, section, changes) = (title(wanted), section(wanted, rules), wanted.fingerprints());
-    let title_is_ours = Fingerprint::of_text(&open.title) == found.marker.title;
-    let new_title =
-        (title_is_ours && Fingerprint::of_text(&title) != found.marker.title).then_some(title);
-    let marker = Marker {
-        automation: request.automation.clone(),
-        title: new_title
-            .as_deref()
-            .map_or(found.marker.title.clone(), Fingerprint::of_text),
-        section: Fingerprint::of_text(&section),
-        all: Fingerprint::of_all(&changes),
-        changes,
-        set_up_pending: found.marker.set_up_pending,
-        // Wanted again; or a person opened it again.
-        closed: None,
-    };
-    let room = marker_room(rules.body_limit);
-    let body = found.replace(&open.body, &marker, &section, rules.style, room);
-    // Compared by what the marker says, not by the text: forges rewrite Markdown.
-    let without_list = |marker: &Marker| Marker {
-        changes: BTreeSet::new(),
-        ..marker.clone()
-    };
-    let changed = without_list(&marker) != without_list(&found.marker);
-    let update = changed.then(|| Update {
-        title: new_title,
-        body: Some(body.clone()),
-    });
-    let body_after = Marker::find(&body).map(|found| {
-        let marker = Marker {
-            set_up_pending: false,
-            ..found.marker.clone()
-        };
-        found.replace(&body, &marker, found.section(&body), rules.style, room)
-    });
-    let set_up = body_after
-        .filter(|_| marker.set_up_pending)
-        .map(|body| Action::SetUp {
-            pull_request: open.clone(),
-            body,
-        });
-    update
-        .map(|update| Action::Update {
-            pull_request: open.clone(),
-            update,
-        })
-        .into_iter()
-        .chain(set_up)
-}
-
-/// The description of a new one after it has been set up.
-pub(super) fn body_when_set_up(body: &str, rules: &Rules<'_>) -> Option<String> {
-    let found = Marker::find(body).filter(|found| found.marker.set_up_pending)?;
-    let marker = Marker {
-        set_up_pending: false,
-        ..found.marker.clone()
-    };
-    Some(found.replace(
-        body,
-        &marker,
-        found.section(body),
-        rules.style,
-        marker_room(rules.body_limit),
-    ))
-}
-
-/// The description of one we are about to close: marked, with the reason on top of our section.
-pub(super) fn body_when_closing(
-    body: &str,
-    by: ClosedBy,
-    why: &str,
-    rules: &Rules<'_>,
-) -> Option<String> {
-    let found = Marker::find(body)?;
-    let section = format!("{why}\n\n{}", found.section(body));
-    let marker = Marker {
-        closed: Some(by),
-        ..found.marker.clone()
-    };
-    Some(found.replace(
-        body,
-        &marker,
-        &section,
-        rules.style,
-        marker_room(rules.body_limit),
-    ))
 }

@@ -323,20 +323,21 @@ mod scenario {
             Provider::GitLab | Provider::AzureDevOps => "!2",
             _ => "#2",
         };
-        let repo = fake.repo();
-        let old = &repo.pulls[0];
-        assert_eq!(old.state, PullRequestState::Closed);
-        assert_eq!(old.comments.len(), 1);
-        assert!(
-            old.comments[0].contains(&format!("Superseded by {reference}.")),
-            "{:?}",
-            old.comments
-        );
-        assert!(old.body.contains(&format!("Superseded by {reference}.")));
-        assert!(!repo.branches.contains_key("updates/web-1.0.1"));
-        assert_eq!(report.deleted_branches, ["updates/web-1.0.1"]);
-        assert_eq!(repo.open_pulls().len(), 1);
-        drop(repo);
+        {
+            let repo = fake.repo();
+            let old = &repo.pulls[0];
+            assert_eq!(old.state, PullRequestState::Closed);
+            assert_eq!(old.comments.len(), 1);
+            assert!(
+                old.comments[0].contains(&format!("Superseded by {reference}.")),
+                "{:?}",
+                old.comments
+            );
+            assert!(old.body.contains(&format!("Superseded by {reference}.")));
+            assert!(!repo.branches.contains_key("updates/web-1.0.1"));
+            assert_eq!(report.deleted_branches, ["updates/web-1.0.1"]);
+            assert_eq!(repo.open_pulls().len(), 1);
+        }
 
         // Closed by us is no refusal: should the old version be wanted again, it comes.
         fake.repo().set_branch("updates/web-1.0.1", &commit(3));
@@ -404,13 +405,18 @@ mod scenario {
         partial.branches.clear();
         let report = run(&fake, &partial, &without_options()).await;
         no_failures(&fake, &report);
-        let repo = fake.repo();
-        assert_eq!(repo.pulls[0].state, PullRequestState::Closed);
-        assert!(repo.pulls[0].comments[0].starts_with("This update is no longer needed."));
-        assert!(
-            repo.branches.contains_key("web"),
-            "an unknown branch is not deleted"
-        );
+        {
+            let repo = fake.repo();
+            assert_eq!(repo.pulls[0].state, PullRequestState::Closed);
+            assert!(repo.pulls[0].comments[0].starts_with("This update is no longer needed."));
+            assert!(
+                repo.branches.contains_key("web"),
+                "an unknown branch is not deleted"
+            );
+        }
+        // Nothing is wanted at all.
+        run(&fake, &request(Vec::new()), &without_options()).await;
+        assert_eq!(fake.repo().open_pulls().len(), 0);
     }
 
     pub(super) async fn merged_branch_is_deleted_unless_it_moved(provider: Provider) {

@@ -1,6 +1,7 @@
 //! What a forge may answer besides the wished for: limits, refusals, redirects, nonsense; and that no secret gets out.
 
 use std::error::Error as _;
+use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 use tagline_updater::forge::{
     ConnectOptions, Connection, Credentials, ForgeError, Provider, PullRequestOptions,
-    PullRequests as _, RepositoryAddress, bring_about, connect, survey,
+    RepositoryAddress, bring_about, connect, survey,
 };
 
 use super::fake::{Fake, TOKEN, now, options};
@@ -33,7 +34,7 @@ fn shown(error: &ForgeError) -> String {
     let mut text = format!("{error} {error:?}");
     let mut source = error.source();
     while let Some(error) = source {
-        text.push_str(&format!(" {error} {error:?}"));
+        let _ = write!(text, " {error} {error:?}");
         source = error.source();
     }
     text

@@ -34,7 +34,6 @@ pub(crate) fn change(policy: &str, new: &str) -> ImageChange {
 pub(crate) fn wanted(branch: &str, at: &str, changes: Vec<ImageChange>) -> Wanted {
     Wanted {
         branch: branch.to_owned(),
-        base: "main".to_owned(),
         commit: Some(at.to_owned()),
         title: None,
         introduction: None,
@@ -44,10 +43,9 @@ pub(crate) fn wanted(branch: &str, at: &str, changes: Vec<ImageChange>) -> Wante
 
 pub(crate) fn request(wanted: Vec<Wanted>) -> Request {
     Request {
-        automation: AUTOMATION.to_owned(),
         wanted,
         complete: true,
-        ..Request::default()
+        ..Request::new(AUTOMATION, "main")
     }
 }
 

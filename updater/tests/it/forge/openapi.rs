@@ -100,18 +100,15 @@ impl Description {
                 } else {
                     parts[index].to_owned()
                 };
-                match name
+                let parameter = name
                     .strip_prefix('{')
-                    .and_then(|name| name.strip_suffix('}'))
-                {
-                    Some(name) => {
-                        values.insert(name.to_owned(), decode(&part));
-                        !part.is_empty()
-                    }
-                    None => {
-                        fixed += 1;
-                        part == *name
-                    }
+                    .and_then(|name| name.strip_suffix('}'));
+                if let Some(name) = parameter {
+                    values.insert(name.to_owned(), decode(&part));
+                    !part.is_empty()
+                } else {
+                    fixed += 1;
+                    part == *name
                 }
             });
             if fits {
@@ -188,10 +185,10 @@ impl Description {
         let schema = operation.get("requestBody").filter(|body| body.is_object());
         match (schema, body) {
             (Some(schema), Some(body)) => {
-                self.check(&schema["schema"], body, "request", &mut faults)
+                self.check(&schema["schema"], body, "request", &mut faults);
             }
             (Some(schema), None) if schema["required"] == true => {
-                faults.push("request: no body".to_owned())
+                faults.push("request: no body".to_owned());
             }
             (None, Some(_)) => faults.push("request: a body where none belongs".to_owned()),
             _ => {}
@@ -347,10 +344,8 @@ impl Description {
             Value::Array(_) => "array",
             Value::Object(_) => "object",
         };
-        if !kinds.is_empty()
-            && !kinds.contains(&actual)
-            && !(actual == "integer" && kinds.contains(&"number"))
-        {
+        let is_number = actual == "integer" && kinds.contains(&"number");
+        if !(kinds.is_empty() || kinds.contains(&actual) || is_number) {
             faults.push(format!("{at}: {actual} where {kinds:?} belongs"));
             return;
         }
@@ -366,7 +361,7 @@ impl Description {
                     match shape.properties.get(name.as_str()) {
                         Some(schema) => self.check(schema, field, &format!("{at}.{name}"), faults),
                         None if shape.closed && !shape.open => {
-                            faults.push(format!("{at}.{name}: unknown"))
+                            faults.push(format!("{at}.{name}: unknown"));
                         }
                         None => {}
                     }

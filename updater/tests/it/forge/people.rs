@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use tagline_updater::forge::{
     Answer, CreatePullRequest, Fingerprint, ForgeError, KnownBranch, Marker, MergeMethod, Provider,
     PullRequest, PullRequestNumber, PullRequestOptions, PullRequestState, PullRequests, SetUp,
-    Update, bring_about,
+    Standing, Update, bring_about,
 };
 
 use super::{change, commit, request, wanted};
@@ -237,6 +237,10 @@ fn want(versions: &BTreeMap<u8, u8>, layout: u8) -> Vec<tagline_updater::forge::
     branches.into_iter().map(wanted_on).collect()
 }
 
+#[expect(
+    clippy::too_many_lines,
+    reason = "one arm per step, and what must hold after it"
+)]
 fn run(steps: &[Step]) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
@@ -372,6 +376,22 @@ fn run(steps: &[Step]) {
                     .count();
                 let inherited = before.iter().filter(is_open).count();
                 assert!(counted <= LIMIT.max(inherited), "{counted} open ones");
+                let waits = last
+                    .outcomes
+                    .iter()
+                    .any(|it| it.standing == Standing::Deferred);
+                if *complete && !waits {
+                    let unneeded = settled
+                        .iter()
+                        .filter(is_open)
+                        .filter(|it| !wanted_names.contains(it.branch.as_str()));
+                    let by_people =
+                        |it: &PullRequest| Marker::find(&it.body).unwrap().marker.closed.is_some();
+                    assert!(
+                        unneeded.into_iter().all(by_people),
+                        "what nobody wants is closed"
+                    );
+                }
                 let open_pending = |it: &&PullRequest| {
                     it.state == PullRequestState::Open && wanted_names.contains(it.branch.as_str())
                 };

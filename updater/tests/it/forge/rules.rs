@@ -61,6 +61,13 @@ fn marked(mut pull: PullRequest, change: impl FnOnce(&mut Marker)) -> PullReques
     pull
 }
 
+/// Another automation's.
+fn foreign(pull: PullRequest) -> PullRequest {
+    marked(pull, |marker| {
+        "else/where".clone_into(&mut marker.automation)
+    })
+}
+
 fn state(state: PullRequestState, pull: PullRequest) -> PullRequest {
     PullRequest { state, ..pull }
 }
@@ -124,6 +131,7 @@ fn short(actions: &[Action]) -> String {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn one_branch() {
     let now = |new: &str| request(vec![wanted("u", &commit(2), vec![change("web", new)])]);
     let before = |new: &str| ours(1, "u", &commit(1), vec![change("web", new)]);
@@ -136,9 +144,7 @@ fn one_branch() {
         body: "by hand".to_owned(),
         ..pull
     };
-    let other = marked(before("1"), |marker| {
-        marker.automation = "else/where".to_owned()
-    });
+    let other = foreign(before("1"));
     let by_us = |pull| marked(pull, |marker| marker.closed = Some(ClosedBy::Superseded));
     let open = Standing::Open(PullRequestNumber(1));
     let refused = Standing::Refused(Some(PullRequestNumber(1)));
@@ -341,6 +347,7 @@ fn part_of_a_refused_set() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn leftovers() {
     let old = |number, branch: &str, policies: &[&str]| {
         ours(
@@ -374,9 +381,7 @@ fn leftovers() {
         }],
         ..request
     };
-    let foreign = marked(old(1, "old", &["a"]), |marker| {
-        marker.automation = "else/where".to_owned()
-    });
+    let theirs = foreign(old(1, "old", &["a"]));
     let table: Vec<(&str, PullRequest, Request, &str)> = vec![
         (
             "the same policy",
@@ -438,7 +443,7 @@ fn leftovers() {
             now(&[], false),
             "",
         ),
-        ("another automation's", foreign, now(&[], true), ""),
+        ("another automation's", theirs, now(&[], true), ""),
         (
             "a person's commits",
             old(1, "old", &["a"]),
@@ -457,7 +462,7 @@ fn leftovers() {
         (
             "already marked",
             marked(old(1, "old", &["a"]), |it| {
-                it.closed = Some(ClosedBy::NoLongerNeeded)
+                it.closed = Some(ClosedBy::NoLongerNeeded);
             }),
             now(&[], true),
             "close #1 unneeded marked",
@@ -487,16 +492,10 @@ fn the_limit_counts_what_stays_open() {
         )
     };
     let old = |number, name: &str| ours(number, name, &commit(1), vec![change(&name[..1], "1")]);
-    let foreign = marked(old(9, "z1"), |marker| {
-        marker.automation = "else/where".to_owned()
-    });
+    let theirs = foreign(old(9, "z1"));
     for (list, names, actions) in [
         (vec![], vec!["a2", "b2", "c2"], "create a2, create b2"),
-        (
-            vec![foreign],
-            vec!["a2", "b2", "c2"],
-            "create a2, create b2",
-        ),
+        (vec![theirs], vec!["a2", "b2", "c2"], "create a2, create b2"),
         // The one that replaces an open one has its place.
         (
             vec![old(1, "c1"), old(2, "x1")],
@@ -519,15 +518,13 @@ fn done_branches() {
     let merged = |pull| state(PullRequestState::Merged, pull);
     let own = ours(1, "old", &commit(1), vec![change("a", "1")]);
     let by_us = marked(state(PullRequestState::Closed, own.clone()), |it| {
-        it.closed = Some(ClosedBy::Superseded)
+        it.closed = Some(ClosedBy::Superseded);
     });
     let newer = |pull: PullRequest| PullRequest {
         number: PullRequestNumber(2),
         ..pull
     };
-    let foreign = marked(own.clone(), |marker| {
-        marker.automation = "else/where".to_owned()
-    });
+    let theirs = foreign(own.clone());
     for (name, list, delete) in [
         ("merged", vec![merged(own.clone())], true),
         ("closed by us", vec![by_us.clone()], true),
@@ -549,7 +546,7 @@ fn done_branches() {
             ],
             false,
         ),
-        ("another automation's", vec![merged(foreign)], false),
+        ("another automation's", vec![merged(theirs)], false),
         (
             "unmarked",
             vec![merged(PullRequest {

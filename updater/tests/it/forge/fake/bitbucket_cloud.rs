@@ -99,7 +99,7 @@ impl super::Dialect for Dialect {
                         (made.draft, made.reviewers) = (draft, reviewers);
                         Reply::new(201, pull(made))
                     }
-                    // The real one changes the one there is, and answers with it.
+                    // What the real one does is not documented. The hardest case: it changes the one there is, and answers with it.
                     Err(Refusal::Exists) => {
                         let it = repo
                             .pulls

@@ -187,7 +187,7 @@ impl super::Dialect for Dialect {
         }
     }
 
-    /// GraphQL, which OpenAPI does not describe: held to the mutation's input in the published schema.
+    /// GraphQL, which the REST description leaves out: held to the mutation's input in the published schema.
     fn special(&self, repo: &mut Repo, method: &Method, path: &str, body: &Value) -> Option<Reply> {
         if path != "/api/graphql" || *method != Method::POST {
             return None;

@@ -3,6 +3,13 @@
 //! A fake keeps pull requests, branches, labels and comments as the real one does (deleting a branch closes its pull
 //! request, a second one for a branch is refused), and can be made to die at any request, before or after doing it.
 
+#![allow(
+    clippy::match_bool,
+    clippy::needless_pass_by_value,
+    clippy::too_many_lines,
+    reason = "a dialect is one long table from operation to effect"
+)]
+
 mod azure_devops;
 mod bitbucket_cloud;
 mod bitbucket_data_center;
@@ -60,6 +67,9 @@ pub(crate) enum Death {
     AfterDoing(usize),
 }
 
+/// Status, headers, body.
+pub(crate) type Canned = (u16, Vec<(&'static str, String)>, String);
+
 /// What the fake remembers.
 #[derive(Debug, Default)]
 pub(crate) struct Repo {
@@ -77,7 +87,7 @@ pub(crate) struct Repo {
     /// Somebody else opens the same pull request right before ours.
     pub(crate) race: bool,
     /// Answers given instead of the true ones, first come first served.
-    pub(crate) canned: Vec<(u16, Vec<(&'static str, String)>, String)>,
+    pub(crate) canned: Vec<Canned>,
     /// This request, counted from 0, is answered with 429.
     pub(crate) limit_at: Option<usize>,
     /// The `Authorization` headers seen.
