@@ -34,6 +34,8 @@ pub struct ImageChange {
     pub old: String,
     /// What stands there now.
     pub new: String,
+    /// What the policy chose: a tag, maybe with a digest. Together with policy and image it is "this version".
+    pub chosen: String,
     /// Where the old image came from, if known.
     pub old_source: Option<SourceRevision>,
     /// Where the new image comes from, if known.
@@ -49,7 +51,10 @@ pub fn title_for(changes: &[ImageChange]) -> String {
         .iter()
         .map(|change| short_name(&change.image))
         .collect();
-    let versions: BTreeSet<&str> = changes.iter().map(|change| tag_of(&change.new)).collect();
+    let versions: BTreeSet<&str> = changes
+        .iter()
+        .map(|change| tag_of(&change.chosen))
+        .collect();
     let names: Vec<&str> = images.into_iter().collect();
     let title = match names.as_slice() {
         [] => "Update images".to_owned(),
@@ -172,6 +177,7 @@ mod tests {
             image: image.to_owned(),
             old: old.to_owned(),
             new: new.to_owned(),
+            chosen: new.to_owned(),
             old_source: None,
             new_source: None,
         }

@@ -172,6 +172,15 @@ impl Wire {
             let turn = self.reserve_write();
             tokio::time::sleep_until(turn).await;
         }
+        // Tokens that were fetched on the way are in nobody's list.
+        let shown = authorization.clone();
+        let token = shown
+            .to_str()
+            .unwrap_or_default()
+            .rsplit(' ')
+            .next()
+            .unwrap_or_default();
+        let secrets: Vec<&str> = secrets.iter().copied().chain([token]).collect();
         let transport = |source: reqwest::Error| ForgeError::Transport {
             provider,
             operation,
@@ -203,7 +212,7 @@ impl Wire {
             body.extend_from_slice(&chunk);
         }
         tracing::debug!(forge = %provider, operation, status = status.as_u16(), "request");
-        let message = || foreign_message(&words(&body), secrets);
+        let message = || foreign_message(&words(&body), &secrets);
         if let Some(until) = limited_until(status, &headers, &words(&body), self.now()) {
             self.block(until);
             if !status.is_success() {

@@ -44,11 +44,11 @@ pub enum MarkerStyle {
 pub struct Fingerprint(Box<str>);
 
 impl Fingerprint {
-    /// Of one change: the policy, the image and what it becomes. The file does not count.
+    /// Of one change: the policy, the image and what was chosen. Neither file nor place counts.
     #[must_use]
     pub fn of_change(change: &ImageChange) -> Self {
         let policy = hash(&[&change.policy]);
-        let version = hash(&[&change.policy, &change.image, &change.new]);
+        let version = hash(&[&change.policy, &change.image, &change.chosen]);
         let version = &version[..LENGTH - POLICY_PART];
         Self(format!("{}{version}", &policy[..POLICY_PART]).into())
     }

@@ -33,6 +33,7 @@ mod describe;
 mod driver;
 mod error;
 mod escape;
+mod from_push;
 mod gitea;
 mod github;
 mod github_app;

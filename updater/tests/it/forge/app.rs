@@ -15,6 +15,7 @@ use tagline_updater::forge::{
 use super::fake::{Fake, TOKEN, now, options};
 use super::{change, commit, request, wanted};
 
+// Made for these tests, and of no use elsewhere.
 const PKCS1: &str = include_str!("keys/app-pkcs1.pem");
 const PKCS8: &str = include_str!("keys/app-pkcs8.pem");
 
@@ -141,7 +142,14 @@ async fn pull_requests_are_made_with_its_tokens() {
             .iter()
             .all(|it| *it == format!("Bearer {TOKEN}-1"))
     );
+    drop(repo);
     assert_eq!(GitHubApp::GIT_USERNAME, "x-access-token");
+
+    // A server that repeats the token does not get it into our messages.
+    let echo = format!("{{\"message\": \"what is {TOKEN}-1?\"}}");
+    fake.repo().canned.push((400, Vec::new(), echo));
+    let error = client.open("main").await.unwrap_err();
+    assert!(error.to_string().contains("what is ***?"), "{error}");
 }
 
 #[test]

@@ -26,6 +26,7 @@ pub(crate) fn change(policy: &str, new: &str) -> ImageChange {
         image: format!("ghcr.io/acme/{policy}"),
         old: "1.0.0".to_owned(),
         new: new.to_owned(),
+        chosen: new.to_owned(),
         old_source: None,
         new_source: None,
     }

@@ -64,7 +64,7 @@ fn marked(mut pull: PullRequest, change: impl FnOnce(&mut Marker)) -> PullReques
 /// Another automation's.
 fn foreign(pull: PullRequest) -> PullRequest {
     marked(pull, |marker| {
-        "else/where".clone_into(&mut marker.automation)
+        "else/where".clone_into(&mut marker.automation);
     })
 }
 
