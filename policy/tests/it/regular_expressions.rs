@@ -4,6 +4,7 @@
 //! template makes of a match.
 
 use super::support::{policy_of, tag};
+use proptest::prelude::*;
 use tagline_policy::{Choice, InvalidPolicy, Order, Policy, PolicySpec};
 
 fn compile(pattern: &str, extract: &str) -> Result<Policy, InvalidPolicy> {
@@ -245,48 +246,48 @@ fn templates_expand_as_in_go() {
     );
 }
 
-/// What the `regex` crate says about patterns that mean the same in both languages.
-#[test]
-fn agrees_with_the_regex_crate_where_syntax_is_shared() {
-    let patterns = [
-        "a",
-        "ab|a",
-        "a|ab",
-        "(a|ab)(c|bcd)",
-        "a*?b",
-        "(a*)(a+)",
-        "^v?([0-9]+)\\.([0-9]+)",
-        "[0-9]+$",
-        "(?i)RC",
-        "x?",
-        "",
-        "(a)|(b)",
-        "([a-z]+)-?([0-9]*)",
-        "(?:a|b)+?1",
-        "[^0-9]+",
-        ".{2,3}",
-        "(..)*?-",
-        "\\b[0-9]",
-        "-\\B",
-        "(a?){3}b",
+/// Patterns in the syntax that Go and Rust read alike.
+fn shared_pattern() -> impl Strategy<Value = String> {
+    let atom = prop_oneof![
+        4 => "[a-c1-]",
+        1 => Just(".".to_owned()),
+        1 => prop_oneof![Just("[ab]"), Just("[^a]"), Just("[a-c1]"), Just(r"\d"), Just(r"\w"), Just(r"\W"), Just("[[:alpha:]]")].prop_map(str::to_owned),
+        1 => prop_oneof![Just("^"), Just("$"), Just(r"\b"), Just(r"\B")].prop_map(str::to_owned),
     ];
-    let texts = [
-        "a", "ab", "abcd", "aab", "v1.22.3", "main-12", "RC-1", "a1b2", "1-2-3", "_", "0aaab",
-        "A_b.C-9",
-    ];
-    for pattern in patterns {
-        let other =
-            regex::Regex::new(&format!("(?-u){pattern}")).or_else(|_| regex::Regex::new(pattern));
-        let other = other.unwrap();
+    atom.prop_recursive(5, 40, 4, |inner| {
+        prop_oneof![
+            3 => proptest::collection::vec(inner.clone(), 1..4).prop_map(|parts| parts.concat()),
+            2 => proptest::collection::vec(inner.clone(), 2..4).prop_map(|parts| format!("(?:{})", parts.join("|"))),
+            2 => inner.clone().prop_map(|part| format!("({part})")),
+            1 => inner.clone().prop_map(|part| format!("(?i:{part})")),
+            3 => (inner, prop_oneof![Just("*"), Just("+"), Just("?"), Just("*?"), Just("+?"), Just("??"), Just("{1,2}"), Just("{0,2}?"), Just("{2}")])
+                .prop_map(|(part, repeat)| format!("(?:{part}){repeat}")),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(600))]
+
+    /// Leftmost-first matching, groups and all, is the same.
+    #[test]
+    fn matches_as_the_regex_crate_does_where_syntax_is_shared(
+        pattern in shared_pattern(),
+        texts in proptest::collection::vec("[abcABC1_][abcABC1_.-]{0,7}", 1..6),
+    ) {
+        let theirs = regex::bytes::RegexBuilder::new(&pattern).unicode(false).build().unwrap();
+        let groups = 0..theirs.captures_len();
+        let template: Vec<String> = groups.map(|n| format!("<${{{n}}}>")).collect();
+        let ours = compile(&pattern, &template.concat()).unwrap();
         for text in texts {
-            let groups = other.captures_len();
-            for group in 0..groups {
-                let ours = expanded(pattern, &format!("<${{{group}}}>"), text);
-                let theirs = other
-                    .captures(text)
-                    .map(|c| format!("<{}>", c.get(group).map_or("", |m| m.as_str())));
-                assert_eq!(ours, theirs, "{pattern} on {text}, group {group}");
-            }
+            let expected = theirs.captures(text.as_bytes()).map(|captures| {
+                let groups = captures.iter().map(|group| {
+                    let bytes = group.map_or(&b""[..], |m| m.as_bytes());
+                    format!("<{}>", std::str::from_utf8(bytes).unwrap())
+                });
+                groups.collect::<Vec<_>>().concat()
+            });
+            prop_assert_eq!(ours.compared_text(tag(&text)), expected, "{} on {}", pattern, text);
         }
     }
 }
