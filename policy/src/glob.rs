@@ -72,6 +72,11 @@ impl GlobSet {
     }
 }
 
+/// The longest glob over tags, in bytes: globset reads nested braces by recursion.
+const MAX_GLOB_LENGTH: usize = 1024;
+
+const ALLOWED: &str = "* for any run of characters, ? for one, [a-z] and [!a] for a class, {a,b} for alternatives, \\ before a character meant literally";
+
 /// Include and exclude globs over tags, in globset's syntax: `*`, `?`, `[a-z]`, `[!a]`, `{a,b}`, `\`
 /// before a character that is meant literally.
 #[derive(Debug, Clone)]
@@ -104,6 +109,15 @@ fn compile(
     }
     let mut set = globset::GlobSetBuilder::new();
     for (index, pattern) in patterns.iter().enumerate() {
+        if pattern.len() > MAX_GLOB_LENGTH {
+            return Err(InvalidPolicy::new(
+                field(index),
+                pattern,
+                MAX_GLOB_LENGTH..pattern.len(),
+                format!("invalid glob: longer than {MAX_GLOB_LENGTH} bytes"),
+                ALLOWED,
+            ));
+        }
         let glob = globset::GlobBuilder::new(pattern)
             .backslash_escape(true)
             .build()
@@ -133,6 +147,6 @@ fn invalid(field: Field, pattern: &str, kind: &globset::ErrorKind) -> InvalidPol
         pattern,
         span,
         format!("invalid glob: {kind}"),
-        "* for any run of characters, ? for one, [a-z] and [!a] for a class, {a,b} for alternatives, \\ before a character meant literally",
+        ALLOWED,
     )
 }

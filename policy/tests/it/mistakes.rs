@@ -65,6 +65,22 @@ fn orders_presets_and_globs() {
 }
 
 #[test]
+fn long_globs_are_refused() {
+    let with = |pattern: String| {
+        let mut spec = PolicySpec::semver("*");
+        spec.exclusions.include = vec![pattern];
+        Policy::compile(&spec)
+    };
+    for pattern in ["a".repeat(1025), "{".repeat(100_000)] {
+        let error = with(pattern).unwrap_err();
+        assert_eq!(error.field(), Field::IncludeGlob(0));
+        assert_eq!(error.problem(), "invalid glob: longer than 1024 bytes");
+    }
+    let deep = with(format!("{}a{}", "{".repeat(511), "}".repeat(511)));
+    assert!(deep.unwrap_err().problem().starts_with("invalid glob: "));
+}
+
+#[test]
 fn nothing_chosen_and_negative_age() {
     let none = Choice::from_flux(None, None, None).unwrap_err();
     assert_eq!(
