@@ -21,8 +21,12 @@ use regex_automata::util::primitives::NonMaxUsize;
 pub(crate) const ALLOWED: &str =
     "a Go (RE2) regular expression: no look-around, no back-references, repeat counts up to 1000";
 
-/// How large a compiled pattern may be, in bytes.
-const SIZE_LIMIT: usize = 2 << 20;
+/// How large a compiled pattern may be, in bytes: room for some thousand states. The worst patterns
+/// of this size, many optional characters in a row, take tens of microseconds a tag.
+const SIZE_LIMIT: usize = 256 << 10;
+
+/// How much memory the states seen while matching may take, for each pattern and thread.
+const CACHE_LIMIT: usize = 1 << 20;
 
 /// A compiled pattern.
 #[derive(Debug, Clone)]
@@ -54,7 +58,7 @@ impl Re2 {
         let config = Regex::config()
             .nfa_size_limit(Some(SIZE_LIMIT))
             .onepass_size_limit(Some(SIZE_LIMIT))
-            .hybrid_cache_capacity(SIZE_LIMIT);
+            .hybrid_cache_capacity(CACHE_LIMIT);
         let regex = Regex::builder()
             .configure(config)
             .build_from_hir(&parsed.hir)

@@ -8,7 +8,7 @@ use super::error::{Code, Re2Error};
 use regex_syntax::hir::{Capture, Hir, Look, Repetition};
 
 /// The longest pattern; Go has no limit of its own, but the pattern sits in an object of a user.
-pub(super) const MAX_PATTERN_LENGTH: usize = 64 * 1024;
+pub(super) const MAX_PATTERN_LENGTH: usize = 16 * 1024;
 /// Go allows 1000 levels, which would need more stack than a thread has.
 const MAX_DEPTH: usize = 250;
 /// The greatest repeat count, also the product of nested ones.

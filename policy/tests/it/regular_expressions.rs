@@ -196,6 +196,9 @@ fn greedy_patterns_are_limited() {
     let wide = r"(?:[a-z]{500}|[0-9]{500})?".repeat(100);
     let error = compile(&wide, "").unwrap_err();
     assert!(error.problem().contains("expression too large"));
+    // Some thousand optional characters would take milliseconds for each tag.
+    assert!(compile(&"[a-z]?".repeat(2_700), "").is_err());
+    assert!(compile(&"[a-z]?".repeat(500), "").is_ok());
     // What would take exponential time elsewhere is linear here.
     assert!(!matches("^(a+)+$", &format!("{}b", "a".repeat(120))));
 }
