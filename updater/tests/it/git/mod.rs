@@ -1,6 +1,7 @@
 //! The git engine against real git: `git http-backend`, sshd, file remotes.
 
 mod holds;
+mod killed;
 mod publish;
 mod push_branch;
 mod setting;

@@ -1,6 +1,6 @@
 //! A remote with a marked file, and a run on it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tagline_policy::{ImageReference, Tag};
 use tagline_testservers::BareRepository;
 use tagline_updater::git::{
@@ -108,6 +108,23 @@ impl Setting {
     pub(crate) fn bump(&self, pairs: &[(&str, &str)]) -> Result<PushOutcome, GitError> {
         self.run(&request(), &choices(pairs))
     }
+}
+
+/// A run with a given storage path, for a process of its own.
+pub(crate) fn run_at(
+    storage: &Path,
+    remote: &Remote,
+    request: &PublishRequest,
+    choices: &Choices,
+) -> Result<PushOutcome, GitError> {
+    publish(
+        &Mirror::open(storage, remote).unwrap(),
+        request,
+        &MarkerEditor::default(),
+        choices,
+        &message,
+        &CancellationToken::new(),
+    )
 }
 
 pub(crate) fn message(
