@@ -4,6 +4,7 @@
 
 use clap::{Parser, Subcommand};
 
+mod git;
 mod process;
 mod simulate;
 mod store_size;
@@ -19,6 +20,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Load {
+    /// One changed image in a large repository, against plain git.
+    Git(git::Options),
     /// Fill the store and measure the file and the process.
     Store(store_size::Options),
     /// Run the schedule in simulated time.
@@ -27,6 +30,7 @@ enum Load {
 
 fn main() -> anyhow::Result<()> {
     match Cli::parse().load {
+        Load::Git(options) => git::run(&options),
         Load::Store(options) => store_size::run(&options),
         Load::Simulate(options) => simulate::run(&options),
     }

@@ -97,6 +97,7 @@ impl LockedMirror {
             .map_err(|e| self.mirror.mirror_error("setting up the remote", &e))
     }
 
+    #[expect(clippy::disallowed_methods, reason = "inside a session")]
     fn list(&self, session: &Arc<Session>, remote: &mut Remote<'_>) -> Result<Listing, GitError> {
         session
             .run(|| {
@@ -200,6 +201,7 @@ impl LockedMirror {
         })
     }
 
+    #[expect(clippy::disallowed_methods, reason = "inside a session")]
     fn run_fetch(
         &self,
         session: &Arc<Session>,

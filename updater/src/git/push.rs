@@ -115,6 +115,7 @@ impl LockedMirror {
         results
     }
 
+    #[expect(clippy::disallowed_methods, reason = "inside a session")]
     fn push_once(
         &self,
         updates: &[RefUpdate],

@@ -171,10 +171,6 @@ impl std::str::FromStr for GitUrl {
     }
 }
 
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "it is the argument of map_err"
-)]
 fn syntax(e: url::ParseError) -> InvalidGitUrl {
     InvalidGitUrl::Syntax {
         reason: e.to_string(),

@@ -182,9 +182,12 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let identity: SecretString = key().to_openssh(LineEnding::LF).unwrap().as_str().into();
         let files = KeyFiles::write(parent.path(), &identity, "x", None).unwrap();
-        let KeyFiles { directory, _lock } = files;
+        let KeyFiles {
+            directory,
+            _lock: lock,
+        } = files;
         let left = directory.keep();
-        drop(_lock);
+        drop(lock);
         fs::create_dir(parent.path().join("other")).unwrap();
         assert_eq!(sweep(parent.path()).unwrap(), 1);
         assert!(!left.exists());

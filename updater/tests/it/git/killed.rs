@@ -55,7 +55,7 @@ impl Random {
     }
 }
 
-fn survives(repository: &BareRepository, url: &str, key: Option<(&SshKey, String)>) {
+fn survives(repository: &BareRepository, url: &str, key: Option<&(SshKey, String)>) {
     filled(repository);
     let auth = key
         .as_ref()
@@ -74,7 +74,7 @@ fn survives(repository: &BareRepository, url: &str, key: Option<(&SshKey, String
             .env(TAG, tag)
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        if let Some((key, known_hosts)) = &key {
+        if let Some((key, known_hosts)) = key {
             command.env(KEY, &key.private).env(KNOWN_HOSTS, known_hosts);
         }
         command.spawn().unwrap()
@@ -136,7 +136,7 @@ fn over_ssh() {
     survives(
         &server.create("r"),
         &server.url("r"),
-        Some((&key, server.known_hosts())),
+        Some(&(key, server.known_hosts())),
     );
 }
 

@@ -1,5 +1,6 @@
 //! The git engine against real git: `git http-backend`, sshd, file remotes.
 
+mod connection;
 mod holds;
 mod killed;
 mod publish;
@@ -7,4 +8,5 @@ mod push_branch;
 mod setting;
 mod signing;
 mod together;
+mod tree;
 mod trouble;

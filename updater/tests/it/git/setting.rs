@@ -127,6 +127,7 @@ pub(crate) fn run_at(
     )
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it is a MessageSource")]
 pub(crate) fn message(
     files: &[ChangedFile],
 ) -> Result<String, Box<dyn std::error::Error + Send + Sync>> {

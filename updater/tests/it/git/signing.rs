@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use tagline_testservers::{BareRepository, SshKey, SshKeyType, StartError, require};
 use tagline_updater::git::{GitAuth, Signer, SigningError};
+use tempfile::TempDir;
 
 /// Signs a bump and gives back what `git verify-commit` says.
 fn verified(signer: Signer, verify: &[(&str, &str)], environment: &[(&str, &Path)]) -> String {
@@ -69,27 +70,64 @@ fn ssh_keys_of_every_kind() {
     }
 }
 
-#[test]
-fn openpgp_keys_of_every_kind() {
-    let home = tempfile::Builder::new()
-        .prefix("g")
-        .tempdir_in("/tmp")
-        .unwrap();
-    fs::set_permissions(home.path(), fs::Permissions::from_mode(0o700)).unwrap();
-    let gpg = |arguments: &[&str]| {
-        Command::new("gpg")
-            .env("GNUPGHOME", home.path())
+/// gpg with a home of its own.
+struct Gpg(TempDir);
+
+impl Gpg {
+    fn start() -> Result<Self, StartError> {
+        let home = tempfile::Builder::new()
+            .prefix("g")
+            .tempdir_in("/tmp")
+            .unwrap();
+        fs::set_permissions(home.path(), fs::Permissions::from_mode(0o700)).unwrap();
+        let gpg = Self(home);
+        gpg.command(&["--version"])
+            .output()
+            .map_err(|_| StartError::Missing {
+                program: "gpg",
+                package: "gnupg",
+            })?;
+        Ok(gpg)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new("gpg");
+        command
+            .env("GNUPGHOME", self.0.path())
             .args(["--batch", "--no-tty", "--pinentry-mode", "loopback"])
             .args(arguments)
             .stdin(Stdio::null())
-            .stderr(Stdio::null())
-            .output()
-    };
-    let version = gpg(&["--version"]).map_err(|_| StartError::Missing {
-        program: "gpg",
-        package: "gnupg",
-    });
-    require!(version);
+            .stderr(Stdio::null());
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> String {
+        let output = self.command(arguments).output().unwrap();
+        assert!(output.status.success(), "gpg {arguments:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn generate(&self, user: &str, kind: &str, usage: &str, passphrase: &str) {
+        self.run(&[
+            "--passphrase",
+            passphrase,
+            "--quick-generate-key",
+            user,
+            kind,
+            usage,
+            "never",
+        ]);
+    }
+
+    fn verified(&self, signer: Signer) {
+        let said = verified(signer, &[], &[("GNUPGHOME", self.0.path())]);
+        assert!(said.contains("Good signature from"), "{said}");
+    }
+}
+
+#[test]
+fn openpgp_keys_of_every_kind() {
+    let gpg = require!(Gpg::start());
     for (name, kind, passphrase) in [
         ("ed", "ed25519", ""),
         ("rsa", "rsa2048", ""),
@@ -97,32 +135,18 @@ fn openpgp_keys_of_every_kind() {
         ("locked", "ed25519", "open sesame"),
     ] {
         let user = format!("{name} <{name}@example.com>");
-        let made = gpg(&[
-            "--passphrase",
-            passphrase,
-            "--quick-generate-key",
-            &user,
-            kind,
-            "sign",
-            "never",
-        ]);
-        assert!(made.unwrap().status.success(), "{name}");
-        let export = gpg(&[
+        gpg.generate(&user, kind, "sign", passphrase);
+        let ring = gpg.run(&[
             "--passphrase",
             passphrase,
             "--armor",
             "--export-secret-keys",
             &user,
-        ])
-        .unwrap();
-        let ring: SecretString = String::from_utf8(export.stdout).unwrap().into();
-        let signer = Signer::openpgp(
-            &ring,
-            (!passphrase.is_empty()).then(|| passphrase.into()).as_ref(),
-        );
-        let said = verified(signer.unwrap(), &[], &[("GNUPGHOME", home.path())]);
-        assert!(said.contains("Good signature from"), "{name}: {said}");
-        if !passphrase.is_empty() {
+        ]);
+        let ring: SecretString = ring.into();
+        let given = (!passphrase.is_empty()).then(|| passphrase.into());
+        gpg.verified(Signer::openpgp(&ring, given.as_ref()).unwrap());
+        if given.is_some() {
             assert!(matches!(
                 Signer::openpgp(&ring, None),
                 Err(SigningError::Passphrase { .. })
@@ -134,68 +158,41 @@ fn openpgp_keys_of_every_kind() {
             ));
         }
     }
-    // A key whose primary part signs nothing: its subkey does.
+    let two = gpg.run(&[
+        "--passphrase",
+        "",
+        "--armor",
+        "--export-secret-keys",
+        "<ed@example.com>",
+        "<rsa@example.com>",
+    ]);
+    let error = Signer::openpgp(&two.into(), None).unwrap_err();
+    assert!(error.to_string().contains("multiple entities"), "{error}");
+}
+
+#[test]
+fn an_openpgp_subkey_signs_where_the_primary_key_does_not() {
+    let gpg = require!(Gpg::start());
     let user = "sub <sub@example.com>";
-    assert!(
-        gpg(&[
-            "--passphrase",
-            "",
-            "--quick-generate-key",
-            user,
-            "ed25519",
-            "cert",
-            "never"
-        ])
-        .unwrap()
-        .status
-        .success()
-    );
-    let listed = gpg(&["--with-colons", "--list-keys", user]).unwrap();
-    let listed = String::from_utf8(listed.stdout).unwrap();
+    gpg.generate(user, "ed25519", "cert", "");
+    let listed = gpg.run(&["--with-colons", "--list-keys", user]);
     let fingerprint = listed
         .lines()
         .find_map(|l| l.strip_prefix("fpr:"))
         .unwrap()
         .trim_matches(':');
-    assert!(
-        gpg(&[
-            "--passphrase",
-            "",
-            "--quick-add-key",
-            fingerprint,
-            "ed25519",
-            "sign",
-            "never"
-        ])
-        .unwrap()
-        .status
-        .success()
-    );
-    let export = gpg(&["--armor", "--export-secret-subkeys", user]).unwrap();
-    let ring: SecretString = String::from_utf8(export.stdout).unwrap().into();
-    let said = verified(
-        Signer::openpgp(&ring, None).unwrap(),
-        &[],
-        &[("GNUPGHOME", home.path())],
-    );
-    assert!(said.contains("Good signature from"), "{said}");
-    // Two keys in one ring.
-    let export = gpg(&[
+    gpg.run(&[
         "--passphrase",
         "",
-        "--armor",
-        "--export-secret-keys",
-        "ed@example.com",
-        "rsa@example.com",
-    ])
-    .unwrap();
-    let ring: SecretString = String::from_utf8(export.stdout).unwrap().into();
-    assert!(
-        Signer::openpgp(&ring, None)
-            .unwrap_err()
-            .to_string()
-            .contains("multiple entities")
-    );
+        "--quick-add-key",
+        fingerprint,
+        "ed25519",
+        "sign",
+        "never",
+    ]);
+    // The primary key's secret part stays at home.
+    let ring = gpg.run(&["--armor", "--export-secret-subkeys", user]);
+    gpg.verified(Signer::openpgp(&ring.into(), None).unwrap());
 }
 
 #[test]

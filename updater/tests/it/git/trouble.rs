@@ -1,15 +1,19 @@
 //! What remotes, networks and disks do: each is a clear error, and nothing is lost or doubled.
 
-use super::setting::{FILE, Setting, choices, filled, manifest, request};
+use super::setting::{FILE, Setting, choices, filled, manifest, request, run_at};
 use secrecy::SecretString;
+use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::process::{Command, Stdio};
 use std::time::Duration;
-use tagline_testservers::{BareRepository, Fault, GitHttp, GitSsh, SshKey, SshKeyType, require};
+use tagline_testservers::{
+    BareRepository, Fault, GitHttp, GitSsh, SshKey, SshKeyType, StartError, require,
+};
 use tagline_updater::PushState;
 use tagline_updater::git::{
-    CancellationToken, GitAuth, GitError, GitReference, ReferenceFields, RemoteOptions, Timeouts,
-    UpdatePath,
+    CancellationToken, GitAuth, GitError, GitReference, ReferenceFields, Remote, RemoteOptions,
+    Timeouts, UpdatePath,
 };
 
 fn hook(repository: &BareRepository, name: &str, script: &str) {
@@ -415,6 +419,88 @@ fn what_a_killed_run_left_in_the_mirror_does_not_block() {
             .is_some()
     );
     assert!(!git.join("objects/pack/pack_git2_abc").exists());
+}
+
+/// A file system of one megabyte; only root can make one.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    fn mount() -> Result<Self, StartError> {
+        let directory = tempfile::tempdir().unwrap();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"])
+            .arg(directory.path())
+            .stderr(Stdio::null())
+            .status();
+        if mounted.is_ok_and(|status| status.success()) {
+            return Ok(Self(directory));
+        }
+        Err(StartError::Missing {
+            program: "mount (as root)",
+            package: "mount",
+        })
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(self.0.path()).status();
+    }
+}
+
+#[test]
+fn a_full_disk_is_named_and_room_heals_it() {
+    let server = require!(GitHttp::start());
+    let repository = server.create("r");
+    filled(&repository);
+    let disk = require!(SmallDisk::mount());
+    let remote = Remote::new(&server.url("r"), GitAuth::None, RemoteOptions::default()).unwrap();
+    let bump = |tag: &str| {
+        run_at(
+            disk.0.path(),
+            &remote,
+            &request(),
+            &choices(&[("app", tag)]),
+        )
+    };
+    let ballast = disk.0.path().join("ballast");
+    for (n, left) in [4096, 16_384, 65_536, 98_304].into_iter().enumerate() {
+        bump(&format!("1.{n}.0")).unwrap();
+        // Something to fetch that does not fit.
+        let mut big = String::new();
+        for i in 0..9000 {
+            write!(big, "{:x}", (i + n) * 7919).unwrap();
+        }
+        repository.commit("main", "big", &[("big.txt", big)]);
+        let before = repository.head("main");
+        fs::write(&ballast, vec![0; 1 << 20]).unwrap_err();
+        let size = fs::metadata(&ballast).unwrap().len();
+        fs::File::options()
+            .write(true)
+            .open(&ballast)
+            .unwrap()
+            .set_len(size.saturating_sub(left))
+            .unwrap();
+        match bump(&format!("2.{n}.0")) {
+            Err(error) => {
+                assert_eq!(error.reason(), "StorageFull", "{error}");
+                assert!(error.is_retryable());
+                assert_eq!(
+                    repository.head("main"),
+                    before,
+                    "nothing half done is pushed"
+                );
+            }
+            Ok(outcome) => assert!(outcome.pushed().is_some(), "{left} bytes were enough"),
+        }
+        fs::remove_file(&ballast).unwrap();
+        bump(&format!("3.{n}.0")).unwrap();
+        assert_eq!(
+            repository.show("main", FILE),
+            manifest("app", &format!("3.{n}.0")).as_bytes()
+        );
+    }
+    repository.fsck();
 }
 
 #[test]
