@@ -9,6 +9,7 @@ use crate::error::{Operation, Problem, ScanError};
 use crate::manifest::{ImageDetails, Manifest};
 use crate::scan::{Scan, ScanMode, ScanOutcome};
 use crate::settings::ScannerOptions;
+use crate::single_flight::SingleFlight;
 use crate::store::{
     Batch, LastError, ListingOrder, PartialListing, RegistryMemory, StoreError, StoredTags,
     TagStore,
@@ -37,6 +38,7 @@ pub struct Scanner {
 struct Inner {
     registries: Registries,
     store: TagStore,
+    scans: Arc<SingleFlight<(TargetKey, ScanMode), Result<Scan, ScanError>>>,
 }
 
 /// Who asks, and how urgently.
@@ -63,7 +65,11 @@ impl Scanner {
             }
         }
         Self {
-            inner: Arc::new(Inner { registries, store }),
+            inner: Arc::new(Inner {
+                registries,
+                store,
+                scans: Arc::default(),
+            }),
         }
     }
 
@@ -81,6 +87,9 @@ impl Scanner {
 
     /// Lists a target's tags: all of them, or an error and nothing changed.
     ///
+    /// Any number of calls for the same target and mode share one scan and its result: the first call's
+    /// priority and tenant count.
+    ///
     /// # Errors
     /// [`ScanError`], which says what to do; a listing that was interrupted goes on where it was at the next call.
     pub async fn scan(
@@ -89,11 +98,20 @@ impl Scanner {
         request: impl Into<ScanRequest>,
     ) -> Result<Scan, ScanError> {
         let request = request.into();
+        let run = (target.key(), request.mode);
+        let (scanner, target) = (self.clone(), target.clone());
+        let scan = move || async move { scanner.scan_now(&target, &request).await };
+        self.inner.scans.run(run, scan).await
+    }
+
+    async fn scan_now(
+        &self,
+        target: &ScanTarget,
+        request: &ScanRequest,
+    ) -> Result<Scan, ScanError> {
         let key = target.key();
         let known = self.known(&key).map_err(|error| stored(&error, target))?;
-        let mut session = self
-            .session(&target.image, &target.access, &request)
-            .await?;
+        let mut session = self.session(&target.image, &target.access, request).await?;
         let repository = target.image.repository().as_str();
         let start = known.start(request.mode, self.now(), self.full_listing_every());
         let listing = list(

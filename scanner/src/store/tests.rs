@@ -119,3 +119,11 @@ fn a_damaged_target_stops_only_itself() {
     store.write_blocking(complete(&bad, &["v2"], 2)).unwrap();
     assert_eq!(*store.tags(&bad).unwrap().unwrap().tags, *tags(&["v2"], 2));
 }
+
+proptest::proptest! {
+    /// Every reader of stored bytes takes whatever it is given.
+    #[test]
+    fn readers_of_stored_bytes_survive_anything(bytes: Vec<u8>) {
+        super::read_any_bytes(&bytes);
+    }
+}

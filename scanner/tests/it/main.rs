@@ -5,6 +5,7 @@
     reason = "clippy sees only functions marked as tests as tests, not what they share"
 )]
 
+mod coalescing;
 mod discovery;
 mod killed;
 mod registries;
