@@ -148,7 +148,14 @@ impl LockedMirror {
                 remote = self.anonymous_remote()?;
                 self.list(session, &mut remote)?;
             }
-            self.run_fetch(session, &mut remote, &specs, depth)?;
+            let fetched = self.run_fetch(session, &mut remote, &specs, depth);
+            if let Err(GitError::Transport { failure, .. }) = &fetched
+                && depth == 0
+                && matches!(failure.kind, FailureKind::Timeout | FailureKind::TooLarge)
+            {
+                self.mirror.start_over();
+            }
+            fetched?;
         }
         for want in wants {
             let Some(name) = &want.name else { continue };

@@ -21,6 +21,12 @@ use std::time::{Duration, Instant};
 
 /// How long to wait between two looks at a lock that somebody else holds.
 const LOCK_POLL: Duration = Duration::from_millis(5);
+/// Beyond this many packs a mirror is made anew: each fetch adds one, and each look-up asks all of them.
+const MOST_PACKS: usize = 300;
+/// git's own measure: this many loose objects in one of 256 directories.
+const MOST_LOOSE: usize = 27;
+/// A file that says: begin with an empty mirror next time.
+const START_OVER: &str = "start-over";
 /// What stands in the lock file while a mirror is worked on.
 const HELD: &[u8] = b"held";
 
@@ -134,6 +140,12 @@ impl Mirror {
             tracing::debug!(mirror = %self.directory.display(), "the last run on this mirror was killed; tidying up");
             self.tidy_up();
         }
+        if self.is_worn() {
+            tracing::info!(mirror = %self.directory.display(), "making the mirror anew, from one commit");
+            self.remove_repository()?;
+            // What cannot be removed is tried again next time.
+            let _ = fs::remove_file(self.directory.join(START_OVER));
+        }
         let repository = match self.open_repository() {
             Ok(repository) => repository,
             Err(e) => {
@@ -177,6 +189,26 @@ impl Mirror {
         let mut options = git2::RepositoryInitOptions::new();
         options.bare(true).external_template(false).mkpath(true);
         Repository::init_opts(path, &options)
+    }
+
+    /// The next run begins with an empty mirror: catching up took too long, one commit is fetched faster.
+    pub(super) fn start_over(&self) {
+        if let Err(e) = File::create(self.directory.join(START_OVER)) {
+            tracing::debug!(mirror = %self.directory.display(), error = %e, "cannot ask for a new mirror");
+        }
+    }
+
+    fn is_worn(&self) -> bool {
+        let count = |directory: &str, suffix: &str| {
+            fs::read_dir(self.repository_path().join("objects").join(directory)).map_or(0, |all| {
+                all.flatten()
+                    .filter(|entry| entry.file_name().to_string_lossy().ends_with(suffix))
+                    .count()
+            })
+        };
+        self.directory.join(START_OVER).exists()
+            || count("pack", ".pack") > MOST_PACKS
+            || count("17", "") > MOST_LOOSE
     }
 
     fn remove_repository(&self) -> Result<(), GitError> {

@@ -399,6 +399,40 @@ fn a_damaged_mirror_is_made_anew() {
 }
 
 #[test]
+fn a_mirror_that_cannot_catch_up_or_is_worn_begins_anew() {
+    let server = require!(GitHttp::start());
+    let repository = server.create("r");
+    filled(&repository);
+    let options = RemoteOptions {
+        timeouts: Timeouts {
+            idle: Duration::from_millis(500),
+            ..Timeouts::default()
+        },
+        ..RemoteOptions::default()
+    };
+    let setting = Setting::with(&server.url("r"), GitAuth::None, options);
+    setting.bump(&[("app", "1.1.0")]).unwrap();
+    let git = setting.mirror().directory().join("repository.git");
+    let mark = git.join("mark");
+    fs::write(&mark, "").unwrap();
+    repository.commit("main", "more", &[("README.md", "more\n")]);
+    server.inject("git-upload-pack?", 1, Fault::StallAfter(0));
+    assert_eq!(
+        setting.bump(&[("app", "1.2.0")]).unwrap_err().reason(),
+        "TimedOut"
+    );
+    setting.bump(&[("app", "1.2.0")]).unwrap();
+    assert!(!mark.exists(), "after a fetch that took too long");
+    fs::write(&mark, "").unwrap();
+    for n in 0..400 {
+        fs::write(git.join(format!("objects/pack/pack-{n:040x}.pack")), "").unwrap();
+    }
+    setting.bump(&[("app", "1.3.0")]).unwrap();
+    assert!(!mark.exists(), "after too many packs");
+    assert_eq!(repository.log("main").len(), 5);
+}
+
+#[test]
 fn what_a_killed_run_left_in_the_mirror_does_not_block() {
     let server = require!(GitHttp::start());
     let repository = server.create("r");
