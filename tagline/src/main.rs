@@ -25,7 +25,7 @@ fn main() -> ExitCode {
         Ok(exit) => exit.into(),
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            output.error(&format!("{error:#}"));
+            output.error(&output::with_causes(&error));
             if error.downcast_ref::<BadInput>().is_some() {
                 Exit::BadInput.into()
             } else {

@@ -3,7 +3,7 @@
 use crate::cli::GlobalArgs;
 use crate::exit::BadInput;
 use crate::resources::{Object, RegistryEntry, Resources, SecretData, SettingsSpec, Span};
-use crate::service::registry_access;
+use crate::service::registry_access::{self, CloudLogins};
 use anyhow::Context as _;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -40,16 +40,24 @@ pub(crate) struct ServiceArgs {
     git_timeout: Option<Span>,
 }
 
-/// Flags about registries, for the service and for `scan`.
+/// How fast registries are asked: for every command that asks them.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "Registries")]
+pub(crate) struct RateArgs {
+    /// Requests per second to each registry host; 0 is no limit [default: what is safe for the host]
+    #[arg(long, value_name = "N", env = "TAGLINE_REGISTRY_RPS")]
+    registry_rps: Option<f64>,
+    /// Requests that may be made at once after a pause
+    #[arg(long, value_name = "N", env = "TAGLINE_REGISTRY_BURST")]
+    registry_burst: Option<u32>,
+}
+
+/// Flags about registries, for the service.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Registries")]
 pub(crate) struct RegistryArgs {
-    /// Requests per second to each registry host; 0 is no limit [default: what is safe for the host]
-    #[arg(long, value_name = "N", env = "TAGLINE_REGISTRY_RPS")]
-    pub(crate) registry_rps: Option<f64>,
-    /// Requests that may be made at once after a pause
-    #[arg(long, value_name = "N", env = "TAGLINE_REGISTRY_BURST")]
-    pub(crate) registry_burst: Option<u32>,
+    #[command(flatten)]
+    rate: RateArgs,
     /// Scan only images that match one of these globs on canonical names; * crosses /
     #[arg(
         long,
@@ -57,7 +65,7 @@ pub(crate) struct RegistryArgs {
         value_delimiter = ',',
         env = "TAGLINE_REGISTRY_INCLUDE_IMAGE"
     )]
-    pub(crate) registry_include_image: Vec<String>,
+    registry_include_image: Vec<String>,
     /// Do not scan images that match one of these globs; wins over include [default: k8s.gcr.io/*]
     #[arg(
         long,
@@ -65,7 +73,7 @@ pub(crate) struct RegistryArgs {
         value_delimiter = ',',
         env = "TAGLINE_REGISTRY_EXCLUDE_IMAGE"
     )]
-    pub(crate) registry_exclude_image: Option<Vec<String>>,
+    registry_exclude_image: Option<Vec<String>>,
 }
 
 /// What holds for the whole process.
@@ -91,8 +99,19 @@ pub(crate) struct Settings {
     pub(crate) ci_skip_message: Option<String>,
     /// What is scanned.
     pub(crate) image_filter: ImageFilter,
+    /// Credentials from clouds.
+    pub(crate) clouds: CloudLogins,
     /// The scanner's part.
     pub(crate) scanner: ScannerOptions,
+}
+
+impl From<&RateArgs> for RegistryArgs {
+    fn from(rate: &RateArgs) -> Self {
+        Self {
+            rate: rate.clone(),
+            ..Self::default()
+        }
+    }
 }
 
 impl Settings {
@@ -113,6 +132,7 @@ impl Settings {
             flag.or(field)
                 .map_or(Duration::from_millis(default), |span| span.0)
         };
+        let scanner = scanner_options(&registry.rate, spec, object, resources)?;
         let storage_path = global
             .storage_path
             .clone()
@@ -139,7 +159,8 @@ impl Settings {
             ),
             ci_skip_message: spec.git.ci_skip_message.clone(),
             image_filter: image_filter(registry, spec),
-            scanner: scanner_options(registry, spec, object, resources)?,
+            clouds: CloudLogins::new(Arc::clone(&scanner.clock)),
+            scanner,
         })
     }
 }
@@ -168,7 +189,7 @@ fn default_exclusions() -> Vec<String> {
 }
 
 /// The scanner's options out of flags alone, for commands without manifests.
-pub(crate) fn scanner_options_of_flags(registry: &RegistryArgs) -> anyhow::Result<ScannerOptions> {
+pub(crate) fn scanner_options_of_flags(registry: &RateArgs) -> anyhow::Result<ScannerOptions> {
     scanner_options(
         registry,
         &SettingsSpec::default(),
@@ -178,7 +199,7 @@ pub(crate) fn scanner_options_of_flags(registry: &RegistryArgs) -> anyhow::Resul
 }
 
 fn scanner_options(
-    registry: &RegistryArgs,
+    registry: &RateArgs,
     spec: &SettingsSpec,
     object: Option<&Object<SettingsSpec>>,
     resources: &Resources,

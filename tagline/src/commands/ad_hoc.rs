@@ -3,7 +3,7 @@
 use super::tag_list::TagList;
 use crate::cli::GlobalArgs;
 use crate::exit::BadInput;
-use crate::settings::{RegistryArgs, Settings, scanner_options_of_flags};
+use crate::settings::{RateArgs, Settings, scanner_options_of_flags};
 use crate::shutdown;
 use anyhow::Context as _;
 use std::path::Path;
@@ -13,7 +13,7 @@ use tagline_scanner::{
 };
 
 /// A scanner for one command, by flags alone.
-pub(crate) fn scanner(global: &GlobalArgs, registry: &RegistryArgs) -> anyhow::Result<Scanner> {
+pub(crate) fn scanner(global: &GlobalArgs, registry: &RateArgs) -> anyhow::Result<Scanner> {
     Ok(Scanner::new(
         scanner_options_of_flags(registry)?,
         store(global)?,

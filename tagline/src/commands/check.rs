@@ -3,11 +3,16 @@
 use super::input::InputArgs;
 use crate::exit::{BadInput, Exit};
 use crate::manifest::{Place, Position, Problem, Severity, nearest};
-use crate::output::{BAD, GOOD, Output};
-use crate::resources::{Kind, Resources, load};
+use crate::output::{BAD, GOOD, Output, counted_noun};
+use crate::resources::{Kind, Object, Resources, load};
+use crate::service::registry_access::{self, CloudLogins};
+use crate::service::{Failure, git_access};
+use jiff::Timestamp;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 use tagline_updater::directory::{self, DirectoryOptions};
 use tagline_updater::edit::{Skip, SkipReason};
 use tagline_updater::{Choices, PolicyName};
@@ -45,6 +50,7 @@ pub(crate) fn run(args: &CheckArgs, output: &Output) -> anyhow::Result<Exit> {
     }
     let resources = load(&args.input.sources()?, &args.input.load_options());
     let mut problems = resources.problems.clone();
+    problems.extend(unusable_access(&resources));
     if let Some(path) = &args.path {
         problems.extend(markers(path, &resources)?);
     }
@@ -74,10 +80,14 @@ pub(crate) fn run(args: &CheckArgs, output: &Output) -> anyhow::Result<Exit> {
         } else {
             counted.join(", ")
         };
-        writeln!(out, "{} files: {what}", report.files)?;
+        writeln!(out, "{}: {what}", counted_noun(report.files, "file"))?;
         let others: usize = report.passed_over.values().sum();
         if others > 0 {
-            writeln!(out, "{others} documents of other kinds passed over")?;
+            writeln!(
+                out,
+                "{} of other kinds passed over",
+                counted_noun(others, "document")
+            )?;
         }
         if errors == 0 {
             writeln!(
@@ -97,11 +107,58 @@ pub(crate) fn run(args: &CheckArgs, output: &Output) -> anyhow::Result<Exit> {
 }
 
 fn plural_note(count: usize, what: &str) -> String {
-    match count {
-        0 => String::new(),
-        1 => format!(": 1 {what}"),
-        _ => format!(": {count} {what}s"),
+    if count == 0 {
+        String::new()
+    } else {
+        format!(": {}", counted_noun(count, what))
     }
+}
+
+/// Secrets that cannot be used as what an object refers to them for. References that lead nowhere have been told.
+fn unusable_access(resources: &Resources) -> Vec<Problem> {
+    let clouds = CloudLogins::new(Arc::new(Timestamp::now));
+    let mut problems = Vec::new();
+    for object in resources
+        .image_repositories
+        .values()
+        .filter(|object| all_there(object, resources))
+    {
+        if let Err(failure) = registry_access::access(object, resources, &clouds) {
+            problems.push(access_problem(object, &failure));
+        }
+    }
+    for object in resources
+        .git_repositories
+        .values()
+        .filter(|object| all_there(object, resources))
+    {
+        if let Err(failure) = git_access::remote(object, resources, Duration::from_secs(60)) {
+            problems.push(access_problem(object, &failure));
+        }
+    }
+    problems
+}
+
+fn all_there<S>(object: &Object<S>, resources: &Resources) -> bool {
+    object
+        .references
+        .iter()
+        .all(|reference| resources.contains(&reference.target))
+}
+
+fn access_problem<S>(object: &Object<S>, failure: &Failure) -> Problem {
+    let place = match object.references.first() {
+        Some(reference) => Place::new(Arc::clone(&object.place.file), reference.at),
+        None => object.place.clone(),
+    };
+    Problem::error(place, failure.message.clone()).of(&object.key)
+}
+
+/// The sentence of an error that begins with its own place.
+fn without_place(detail: &str) -> &str {
+    detail
+        .split_once(": ")
+        .map_or(detail, |(_, sentence)| sentence)
 }
 
 /// Markers in a directory that name no policy, and files that cannot be edited.
@@ -156,7 +213,7 @@ fn markers(path: &Path, resources: &Resources) -> anyhow::Result<Vec<Problem>> {
                 )
                 .help(help)
             }
-            SkipReason::Unparsable => Problem::error(place, skip.detail)
+            SkipReason::Unparsable => Problem::error(place, without_place(&skip.detail))
                 .help("correct the syntax; until then the file's markers are not followed"),
             SkipReason::MalformedMarker => Problem::error(place, skip.detail)
                 .help("write for example # {\"$imagepolicy\": \"namespace:policy\"}"),

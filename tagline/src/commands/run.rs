@@ -4,7 +4,7 @@ use super::input::InputArgs;
 use crate::cli::GlobalArgs;
 use crate::exit::{BadInput, Exit};
 use crate::manifest::Severity;
-use crate::output::{BAD, Column, DIM, GOOD, Output, Table, WARN};
+use crate::output::{BAD, Column, DIM, GOOD, Output, Table, WARN, counted_noun};
 use crate::service::{ObjectState, Report, Service};
 use crate::settings::{RegistryArgs, ServiceArgs, Settings};
 use crate::shutdown;
@@ -116,10 +116,8 @@ pub(crate) fn table(report: &Report, out: &mut dyn Write, output: &Output) -> st
     table.write(out, output)?;
     let others: usize = report.passed_over.values().sum();
     if others > 0 {
-        writeln!(
-            out,
-            "{DIM}{others} documents of other kinds passed over{DIM:#}"
-        )?;
+        let others = counted_noun(others, "document");
+        writeln!(out, "{DIM}{others} of other kinds passed over{DIM:#}")?;
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use crate::cli::GlobalArgs;
 use crate::exit::{BadInput, Exit};
 use crate::output::{BAD, Bar, Column, DIM, Format, GOOD, Output, Table, age, printable};
 use crate::resources::Span;
-use crate::settings::{RegistryArgs, ServiceArgs, Settings};
+use crate::settings::{RateArgs, ServiceArgs, Settings};
 use crate::shutdown;
 use futures_util::{StreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
@@ -63,7 +63,7 @@ pub(crate) struct ScanArgs {
     #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = long_span, requires = "watch")]
     interval: Span,
     #[command(flatten)]
-    registry: RegistryArgs,
+    registry: RateArgs,
 }
 
 /// One image, as other programs rely on it.
@@ -157,8 +157,12 @@ async fn targets(
     }
     let scanner = if args.input.is_given() {
         let resources = args.input.load(output)?;
-        let settings =
-            Settings::resolve(global, &ServiceArgs::default(), &args.registry, &resources)?;
+        let settings = Settings::resolve(
+            global,
+            &ServiceArgs::default(),
+            &(&args.registry).into(),
+            &resources,
+        )?;
         let access_failures = from_resources(&resources, &settings, args, &filter, &mut wanted);
         for failure in access_failures {
             output.error(&failure);
@@ -220,7 +224,7 @@ fn from_resources(
             Ok(image) if filter.allows(&image) && settings.image_filter.allows(&image) => image,
             _ => continue,
         };
-        match crate::service::registry_access::access(object, resources) {
+        match crate::service::registry_access::access(object, resources, &settings.clouds) {
             Ok(mut access) => {
                 access.insecure |= args.insecure;
                 add(

@@ -8,7 +8,7 @@ use crate::exit::{BadInput, Exit};
 use crate::output::{BAD, Column, DIM, GOOD, Output, Table};
 use crate::resources::{ImagePolicySpec, ImageRepositorySpec, Object, ObjectName, Resources, Span};
 use crate::service::registry_access;
-use crate::settings::{RegistryArgs, ServiceArgs, Settings};
+use crate::settings::{RateArgs, ServiceArgs, Settings};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use std::sync::Arc;
@@ -50,7 +50,7 @@ pub(crate) struct SelectArgs {
     #[arg(long, requires = "image")]
     insecure: bool,
     #[command(flatten)]
-    registry: RegistryArgs,
+    registry: RateArgs,
 }
 
 /// A policy written as flags.
@@ -399,10 +399,15 @@ fn scan_repository(
     resources: &Resources,
     global: &GlobalArgs,
 ) -> anyhow::Result<TagList> {
-    let settings = Settings::resolve(global, &ServiceArgs::default(), &args.registry, resources)?;
+    let settings = Settings::resolve(
+        global,
+        &ServiceArgs::default(),
+        &(&args.registry).into(),
+        resources,
+    )?;
     let image = ImageName::parse(&repository.spec.image)
         .map_err(|error| BadInput::error(error.to_string()))?;
-    let access = registry_access::access(repository, resources)
+    let access = registry_access::access(repository, resources, &settings.clouds)
         .map_err(|failure| anyhow::anyhow!("{}: {}", repository.key, failure.message))?;
     let scanner = ad_hoc::scanner_of(global, &settings)?;
     ad_hoc::scan_tags(&scanner, &ScanTarget::new(image, access))

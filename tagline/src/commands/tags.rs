@@ -4,7 +4,7 @@ use super::ad_hoc;
 use crate::cli::GlobalArgs;
 use crate::exit::Exit;
 use crate::output::Output;
-use crate::settings::RegistryArgs;
+use crate::settings::RateArgs;
 use crate::shutdown;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -25,7 +25,7 @@ pub(crate) struct TagsArgs {
     #[arg(long)]
     insecure: bool,
     #[command(flatten)]
-    registry: RegistryArgs,
+    registry: RateArgs,
 }
 
 #[derive(Serialize)]

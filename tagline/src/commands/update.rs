@@ -3,7 +3,7 @@
 use super::input::InputArgs;
 use crate::cli::GlobalArgs;
 use crate::exit::{BadInput, Exit};
-use crate::output::{Output, colored_diff};
+use crate::output::{Output, colored_diff, counted_noun};
 use crate::resources::{ObjectName, Resources};
 use crate::service::Service;
 use crate::settings::{RegistryArgs, ServiceArgs, Settings};
@@ -92,7 +92,11 @@ pub(crate) fn run(args: UpdateArgs, global: &GlobalArgs, output: &Output) -> any
         } else {
             "changed"
         };
-        output.note(&format!("{values} values in {files} files {verb}"));
+        output.note(&format!(
+            "{} in {} {verb}",
+            counted_noun(values, "value"),
+            counted_noun(files, "file")
+        ));
     }
     Ok(if !all_chose {
         Exit::Failed

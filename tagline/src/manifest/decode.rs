@@ -198,7 +198,15 @@ impl de::Error for DecodeError {
     }
 
     fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        let mut error = Self::custom(format!("expected {expected}, found {}", describe(found)));
+        let wanted = match expected.to_string().as_str() {
+            "a sequence" => "a list".to_owned(),
+            "a map" => "a mapping".to_owned(),
+            other => other.to_owned(),
+        };
+        let mut error = Self::custom(format!("expected {wanted}, found {}", describe(found)));
+        if wanted == "a boolean" {
+            error.help = Some("write true or false".to_owned());
+        }
         let wants_string = expected.to_string().contains("string");
         let quotable = match found {
             Unexpected::Bool(value) => Some(value.to_string()),

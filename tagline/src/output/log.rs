@@ -1,6 +1,7 @@
 //! Log lines on standard error, as text or JSON, never in the middle of a progress bar.
 
 use super::{Color, Progress};
+use crate::exit::BadInput;
 use std::io::{self, IsTerminal as _, Write};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
@@ -29,11 +30,11 @@ pub(crate) fn start_logging(
 ) -> anyhow::Result<()> {
     let filter = match level {
         Some(level) => EnvFilter::try_new(level).map_err(|error| {
-            anyhow::anyhow!("--log-level {level:?} is not a level or filter ({error}): use error, warn, info, debug or trace")
+            BadInput::error(format!("--log-level {level:?} is not a level or filter ({error}): use error, warn, info, debug or trace"))
         })?,
         None => match std::env::var(EnvFilter::DEFAULT_ENV) {
             Ok(text) if !text.is_empty() => EnvFilter::try_new(&text)
-                .map_err(|error| anyhow::anyhow!("RUST_LOG {text:?} is not a filter: {error}"))?,
+                .map_err(|error| BadInput::error(format!("RUST_LOG {text:?} is not a filter: {error}")))?,
             _ => EnvFilter::new(default),
         },
     };

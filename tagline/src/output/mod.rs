@@ -12,7 +12,7 @@ pub(crate) use diff::colored_diff;
 pub(crate) use log::{LogFormat, start_logging};
 pub(crate) use progress::{Bar, Progress};
 pub(crate) use table::{Column, Table};
-pub(crate) use text::{age, printable};
+pub(crate) use text::{age, counted_noun, printable, with_causes};
 
 use crate::manifest::{Problem, Severity};
 use anstream::AutoStream;

@@ -18,6 +18,27 @@ pub(crate) fn printable(text: &str) -> String {
         .collect()
 }
 
+/// `1 file`, `2 files`.
+pub(crate) fn counted_noun(count: usize, noun: &str) -> String {
+    if count == 1 {
+        format!("1 {noun}")
+    } else {
+        format!("{count} {noun}s")
+    }
+}
+
+/// An error with its causes, each said once: some errors tell their cause themselves.
+pub(crate) fn with_causes(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1) {
+        let cause = cause.to_string();
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
 /// How long ago something was, as `kubectl` writes ages: `12s`, `5m`, `3h`, `12d`, `2y`.
 pub(crate) fn age(then: Timestamp, now: Timestamp) -> String {
     let seconds = now.duration_since(then).max(SignedDuration::ZERO).as_secs();

@@ -122,12 +122,28 @@ pub(crate) fn go_duration(duration: Duration) -> String {
     }
 }
 
+/// Takes a text, and says what sort of text where there is none.
+struct DurationText;
+
+impl serde::de::Visitor<'_> for DurationText {
+    type Value = String;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a duration with its unit, for example 30s or 5m")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<String, E> {
+        Ok(text.to_owned())
+    }
+}
+
 macro_rules! serde_by_text {
     ($type:ty) => {
         impl<'de> serde::Deserialize<'de> for $type {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = String::deserialize(deserializer)?;
-                Self::parse(&text).map_err(serde::de::Error::custom)
+                deserializer
+                    .deserialize_str(DurationText)
+                    .and_then(|text| Self::parse(&text).map_err(serde::de::Error::custom))
             }
         }
     };

@@ -89,18 +89,6 @@ impl ImageRepositorySpec {
     }
 }
 
-impl RegistryProvider {
-    /// Its name in manifests.
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Generic => "generic",
-            Self::Aws => "aws",
-            Self::Azure => "azure",
-            Self::Gcp => "gcp",
-        }
-    }
-}
-
 impl NamespaceSelector {
     /// As a general selector.
     pub(crate) fn to_label_selector(&self) -> LabelSelector {

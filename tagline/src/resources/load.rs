@@ -173,6 +173,8 @@ struct Loader<'a> {
 struct Head<'a> {
     key: ObjectKey,
     metadata: Metadata,
+    /// What is wrong with the metadata; told together with what is wrong with the rest.
+    faults: Vec<Fault>,
     place: Place,
     node: &'a Node,
 }
@@ -330,6 +332,9 @@ impl Loader<'_> {
                         .insert(object.key.name.clone(), object);
                 }
             }
+            Kind::Namespace if !head.faults.is_empty() => {
+                self.refuse(&head.key, &head.place, "Invalid", head.faults);
+            }
             Kind::Namespace => {
                 let object = object(head, (), Vec::new());
                 self.resources
@@ -358,29 +363,28 @@ impl Loader<'_> {
             ""
         };
         let key = ObjectKey::new(kind, ObjectName::new(namespace, written_name));
+        let mut faults = Vec::new();
         let metadata = match node
             .get("metadata")
             .map(|metadata| decode::<Metadata>(metadata, quoting))
         {
             Some(Ok(metadata)) => metadata,
-            Some(Err(mut faults)) => {
-                for fault in &mut faults {
+            Some(Err(mut found)) => {
+                for fault in &mut found {
                     fault.field.insert_str(0, "metadata.");
                 }
-                self.refuse(&key, &place, "Invalid", faults);
-                return None;
+                faults = found;
+                Metadata::named(written_name)
             }
             None => Metadata::default(),
         };
         if let Some(message) = name_fault(&metadata.name) {
-            let fault = Fault {
+            faults.push(Fault {
                 at: node.nearest_position("metadata.name"),
                 field: "metadata.name".to_owned(),
                 message: message.to_owned(),
                 help: None,
-            };
-            self.refuse(&key, &place, "Invalid", vec![fault]);
-            return None;
+            });
         }
         if let Some(first) = self.places.get(&key) {
             let problem = Problem::error(place, format!("a second {key}; the first is at {first}"))
@@ -393,6 +397,7 @@ impl Loader<'_> {
         Some(Head {
             key,
             metadata,
+            faults,
             place,
             node,
         })
@@ -416,13 +421,14 @@ impl Loader<'_> {
     }
 
     fn decoded<T: DeserializeOwned>(&mut self, head: &Head<'_>, quoting: Quoting) -> Option<T> {
+        let mut faults = head.faults.clone();
         match decode::<T>(head.node, quoting) {
-            Ok(value) => Some(value),
-            Err(faults) => {
-                self.refuse(&head.key, &head.place, "Invalid", faults);
-                None
-            }
+            Ok(value) if faults.is_empty() => return Some(value),
+            Ok(_) => {}
+            Err(found) => faults.extend(found),
         }
+        self.refuse(&head.key, &head.place, "Invalid", faults);
+        None
     }
 
     fn take_secret(&mut self, head: Head<'_>) {

@@ -210,6 +210,16 @@ impl NamespacedReference {
     }
 }
 
+impl Metadata {
+    /// A name and nothing else: for an object whose metadata cannot be read.
+    pub(crate) fn named(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            ..Self::default()
+        }
+    }
+}
+
 impl LabelSelector {
     /// Whether labels satisfy every condition. An empty selector matches everything.
     pub(crate) fn matches(&self, labels: &BTreeMap<String, String>) -> bool {

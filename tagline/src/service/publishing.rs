@@ -5,7 +5,7 @@ use super::publish::{self, SharedPublication};
 use super::reload::spec_fingerprint;
 use super::selecting::after;
 use super::state::{Done, automation_key, remember};
-use super::status::{Failure, Retry};
+use super::status::{Failure, Retry, whole_seconds};
 use super::{ObjectOrTarget, PUBLISHES_AT_ONCE, Service};
 use crate::resources::{ObjectKey, ObjectName};
 use jiff::Timestamp;
@@ -62,7 +62,7 @@ impl Service {
         if let Some(state) = self.automation_mut(name) {
             state.running = true;
             state.remote = Some(remote);
-            state.status.last_automation_run_time = Some(now);
+            state.status.last_automation_run_time = Some(whole_seconds(now));
         }
         let storage = self.settings.storage_path.clone();
         let cancel = self.cancel.clone();
@@ -115,7 +115,7 @@ impl Service {
                 continue;
             };
             status.last_push_commit = Some(commit.to_string());
-            status.last_push_time = Some(now);
+            status.last_push_time = Some(whole_seconds(now));
             status.last_push_branch = Some(outcome.branch.clone());
             tracing::info!(
                 object = %key,
@@ -136,7 +136,7 @@ impl Service {
             .collect();
         status.observed_policies.clone_from(&publication.observed);
         status.observed_spec = Some(spec_fingerprint(&state.object.spec));
-        status.last_automation_run_time = Some(started);
+        status.last_automation_run_time = Some(whole_seconds(started));
         status.conditions.ready("repository up-to-date", now);
         let status = status.clone();
         let interval = state.object.spec.interval.0;

@@ -5,7 +5,54 @@ use crate::resources::{
     ImageRepositorySpec, Object, ObjectName, RegistryProvider, Resources, SecretData,
 };
 use secrecy::{ExposeSecret as _, SecretString};
-use tagline_scanner::{Access, CredentialSource, ProxySettings, TlsSettings};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use tagline_scanner::{
+    Access, Clock, CloudOptions, CloudProvider, CredentialSource, ProxySettings, TlsSettings,
+};
+
+/// Credentials from a cloud's own identity: one source per cloud, which keeps what it was given.
+#[derive(Clone)]
+pub(crate) struct CloudLogins {
+    clock: Clock,
+    sources: Arc<Mutex<BTreeMap<&'static str, CredentialSource>>>,
+}
+
+impl CloudLogins {
+    /// Nothing is asked for before it is needed.
+    pub(crate) fn new(clock: Clock) -> Self {
+        Self {
+            clock,
+            sources: Arc::default(),
+        }
+    }
+
+    fn login(&self, provider: CloudProvider) -> Result<CredentialSource, Failure> {
+        let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(source) = sources.get(provider.as_str()) {
+            return Ok(source.clone());
+        }
+        let source =
+            CredentialSource::cloud(provider, &CloudOptions::default(), Arc::clone(&self.clock))
+                .map_err(|error| {
+                    let message = format!("failed to configure authentication options: {error}");
+                    if error.is_retryable() {
+                        Failure::retried("AuthenticationFailed", message)
+                    } else {
+                        Failure::stalled("AuthenticationFailed", message)
+                    }
+                })?;
+        sources.insert(provider.as_str(), source.clone());
+        Ok(source)
+    }
+}
+
+impl fmt::Debug for CloudLogins {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CloudLogins").finish_non_exhaustive()
+    }
+}
 
 /// A Secret whose content cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +91,7 @@ pub(crate) enum UnusableSecret {
 pub(crate) fn access(
     object: &Object<ImageRepositorySpec>,
     resources: &Resources,
+    clouds: &CloudLogins,
 ) -> Result<Access, Failure> {
     let spec = &object.spec;
     let namespace = object.key.name.namespace.as_str();
@@ -92,15 +140,9 @@ pub(crate) fn access(
             }
             CredentialSource::chain(sources)
         }
-        provider => {
-            return Err(Failure::stalled(
-                "AuthenticationFailed",
-                format!(
-                    "failed to configure authentication options: provider {} is not built in; use secretRef with provider generic",
-                    provider.as_str()
-                ),
-            ));
-        }
+        RegistryProvider::Aws => clouds.login(CloudProvider::Aws)?,
+        RegistryProvider::Azure => clouds.login(CloudProvider::Azure)?,
+        RegistryProvider::Gcp => clouds.login(CloudProvider::Gcp)?,
     };
     Ok(access)
 }

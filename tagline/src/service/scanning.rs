@@ -1,7 +1,7 @@
 //! Starts scans that are due, and takes their results over into every repository that shares the target.
 
 use super::state::{Done, TagsVersion, remember, repository_key};
-use super::status::{Failure, ScanResult, scanned_message};
+use super::status::{Failure, ScanResult, scanned_message, whole_seconds};
 use super::{ObjectOrTarget, Service};
 use crate::resources::ObjectName;
 use jiff::{SignedDuration, Timestamp};
@@ -166,7 +166,7 @@ impl Service {
             if changed || first {
                 self.repository_scanned(name, &scan.tags, scan.scanned_at);
             } else if let Some(result) = &mut state.status.last_scan_result {
-                result.scan_time = scan.scanned_at;
+                result.scan_time = whole_seconds(scan.scanned_at);
             }
             if changed || first || self.pass.is_some() {
                 self.policies_of_repository_are_dirty(name);
@@ -206,7 +206,7 @@ impl Service {
         let result = ScanResult {
             revision: revision.to_string(),
             tag_count,
-            scan_time: scanned_at,
+            scan_time: whole_seconds(scanned_at),
             latest_tags,
         };
         let message = scanned_message(&result);

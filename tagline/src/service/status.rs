@@ -247,11 +247,16 @@ impl Conditions {
             status,
             reason: reason.to_owned(),
             message,
-            last_transition_time: now,
+            last_transition_time: whole_seconds(now),
         });
         self.0
             .sort_by_key(|condition| condition.condition_type == ConditionType::Ready);
     }
+}
+
+/// A moment as statuses have it: Kubernetes' times have no fractions of seconds.
+pub(crate) fn whole_seconds(moment: Timestamp) -> Timestamp {
+    Timestamp::from_second(moment.as_second()).unwrap_or(moment)
 }
 
 impl Failure {

@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tagline_policy::ImageName;
-use tagline_scanner::{ImageFilter, ScanTarget, TargetKey};
+use tagline_scanner::{ScanTarget, TargetKey};
 
 /// One target and who asks for it.
 #[derive(Debug, Clone)]
@@ -52,7 +52,7 @@ impl Targets {
     pub(crate) fn plan(resources: &Resources, settings: &Settings) -> Self {
         let mut targets = Self::default();
         for (name, object) in &resources.image_repositories {
-            let activity = targets.add(name, object, resources, &settings.image_filter);
+            let activity = targets.add(name, object, resources, settings);
             targets.of_repository.insert(name.clone(), activity);
         }
         targets
@@ -63,7 +63,7 @@ impl Targets {
         name: &ObjectName,
         object: &Object<ImageRepositorySpec>,
         resources: &Resources,
-        filter: &ImageFilter,
+        settings: &Settings,
     ) -> Activity {
         let image = match ImageName::parse(&object.spec.image) {
             Ok(image) => image,
@@ -71,12 +71,12 @@ impl Targets {
                 return Activity::Broken(Failure::stalled("ImageURLInvalid", error.to_string()));
             }
         };
-        if !filter.allows(&image) {
+        if !settings.image_filter.allows(&image) {
             return Activity::LeftOut(format!(
                 "{image} is left out by the include and exclude globs of the settings"
             ));
         }
-        let access = match registry_access::access(object, resources) {
+        let access = match registry_access::access(object, resources, &settings.clouds) {
             Ok(access) => access,
             Err(failure) => return Activity::Broken(failure),
         };

@@ -5,6 +5,7 @@
     reason = "clippy sees only functions marked as tests as tests, not what they share"
 )]
 
+mod command_line;
 mod demo;
 mod documentation;
 mod end_to_end;

@@ -1,0 +1,10 @@
+//! Every command by hand: what it prints, as people and as programs read it, and its exit code.
+
+mod check;
+mod help;
+mod policy_cases;
+mod program;
+mod scan;
+mod select;
+mod store;
+mod update;
