@@ -151,6 +151,12 @@ impl TagSet {
         revision
     }
 
+    /// The same tags, moved in time: those seen at second 0 are seen at `second`.
+    fn seen_at(mut self, second: i64) -> Self {
+        self.base = second;
+        self
+    }
+
     fn entries_from(&self, start: u32) -> &[u8] {
         self.entries.get(start as usize..).unwrap_or_default()
     }

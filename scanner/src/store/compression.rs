@@ -33,15 +33,14 @@ pub(super) enum Damage {
 
 /// A tag set as it is stored.
 pub(super) fn compress(tags: &TagSet) -> Vec<u8> {
-    let packed = tags.to_bytes();
-    if let Some(parts) = compress_parts(&packed)
-        && parts.len() <= packed.len()
+    let (_, _, entries) = tags.parts();
+    if let Some(parts) = compress_parts(tags)
+        && parts.len() <= entries.len()
     {
         return parts;
     }
-    let mut plain = Vec::with_capacity(packed.len() + 1);
-    plain.push(PLAIN);
-    plain.extend_from_slice(&packed);
+    let mut plain = vec![PLAIN];
+    plain.extend_from_slice(&tags.to_bytes());
     plain
 }
 
@@ -55,16 +54,15 @@ pub(super) fn decompress(bytes: &[u8]) -> Result<TagSet, Damage> {
     }
 }
 
-fn compress_parts(packed: &[u8]) -> Option<Vec<u8>> {
-    let (count, rest) = varint::read(packed)?;
-    let (base, mut rest) = varint::read_signed(rest)?;
+fn compress_parts(tags: &TagSet) -> Option<Vec<u8>> {
+    let (count, base, mut rest) = tags.parts();
     if count == 0 {
         return None;
     }
-    let mut heads = Vec::new();
-    let mut lengths = Vec::new();
+    let mut heads = Vec::with_capacity(count);
+    let mut lengths = Vec::with_capacity(count);
     let mut times = Vec::new();
-    let mut suffixes = Vec::with_capacity(rest.len());
+    let mut suffixes = Vec::with_capacity(rest.len() - 2 * count);
     for _ in 0..count {
         let (&[head, length], behind) = rest.split_first_chunk()?;
         heads.push(head);
@@ -79,9 +77,9 @@ fn compress_parts(packed: &[u8]) -> Option<Vec<u8>> {
         suffixes.extend_from_slice(suffix);
         rest = behind;
     }
-    let mut bytes = Vec::with_capacity(suffixes.len());
+    let mut bytes = Vec::with_capacity(suffixes.len() / 2);
     bytes.push(PARTS);
-    varint::write(&mut bytes, count);
+    varint::write(&mut bytes, count as u64);
     varint::write_signed(&mut bytes, base);
     for part in [heads, lengths, times, suffixes] {
         if !part.is_empty() {

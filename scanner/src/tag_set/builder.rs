@@ -7,14 +7,23 @@ use jiff::Timestamp;
 use tagline_policy::TagRef;
 
 use super::TagSet;
-use super::packed::{Reader, Writer};
+use super::packed::{Entry, Reader, Writer};
+
+/// So many tags are collected as text before they are sorted and packed.
+const RUN: usize = 8192;
 
 /// Collects the tags of a listing, page by page, in whatever order the registry gives them.
+///
+/// A long listing is packed as it comes in, so that a million tags take little more than they will in the
+/// end.
 #[derive(Debug, Clone, Default)]
 pub struct TagSetBuilder {
     text: Vec<u8>,
     /// Where each tag begins in `text`, and its length.
     tags: Vec<(u32, u8)>,
+    /// Tags that are packed already; each run has at least twice as many as the one after it.
+    runs: Vec<TagSet>,
+    len: usize,
 }
 
 /// What a listing changed.
@@ -34,34 +43,41 @@ impl TagSetBuilder {
         let bytes = tag.as_str().as_bytes();
         let (Ok(start), Ok(len)) = (u32::try_from(self.text.len()), u8::try_from(bytes.len()))
         else {
-            // 4 GiB of tags: every listing is capped far below.
+            // A run has at most a megabyte and a tag 128 bytes.
             return;
         };
         self.text.extend_from_slice(bytes);
         self.tags.push((start, len));
+        self.len += 1;
+        if self.tags.len() == RUN {
+            self.pack_run();
+        }
     }
 
     /// How many tags were added, duplicates included.
     #[must_use]
     pub const fn len(&self) -> usize {
-        self.tags.len()
+        self.len
     }
 
     /// Whether nothing was added.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.tags.is_empty()
+        self.len == 0
     }
 
     /// The set of these tags, all first seen at `first_seen`.
     #[must_use]
-    pub fn finish(self, first_seen: Timestamp) -> TagSet {
+    pub fn finish(mut self, first_seen: Timestamp) -> TagSet {
         let now = first_seen.as_second();
-        let mut writer = Writer::new(now);
-        for tag in self.into_sorted().iter() {
-            writer.push(tag, now);
+        self.pack_run();
+        self.text = Vec::new();
+        self.tags = Vec::new();
+        let mut tags = self.runs.pop().unwrap_or_default();
+        while let Some(run) = self.runs.pop() {
+            tags = union(&run, &tags);
         }
-        writer.finish()
+        tags.seen_at(now)
     }
 
     /// A complete listing that comes after `previous`: tags it holds keep their times, the others are
@@ -78,51 +94,33 @@ impl TagSetBuilder {
     }
 
     fn merge(self, previous: &Arc<TagSet>, now: Timestamp, keep: bool) -> Merged {
+        let listed = self.finish(now);
+        if previous.is_empty() {
+            let tags = Arc::new(listed);
+            return Merged {
+                added: Arc::clone(&tags),
+                removed: Arc::default(),
+                tags,
+            };
+        }
         let now = now.as_second();
-        let base = if previous.is_empty() {
-            now
-        } else {
-            previous.base
-        };
-        let mut all = Writer::new(base);
         let mut added = Writer::new(now);
-        let mut removed = Writer::new(base);
-        let listed = self.into_sorted();
-        let mut listed = listed.iter().peekable();
-        let mut old = Reader::new(&previous.entries, previous.base);
-        while let Some(entry) = old.next() {
-            loop {
-                match listed.peek().map(|tag| (*tag).cmp(entry.tag)) {
-                    Some(Ordering::Greater) => {
-                        if let Some(tag) = listed.next() {
-                            all.push(tag, now);
-                            added.push(tag, now);
-                        }
-                    }
-                    Some(Ordering::Equal) => {
-                        listed.next();
-                        all.push(entry.tag, entry.first_seen);
-                        break;
-                    }
-                    Some(Ordering::Less) | None => {
-                        if keep {
-                            all.push(entry.tag, entry.first_seen);
-                        } else {
-                            removed.push(entry.tag, entry.first_seen);
-                        }
-                        break;
-                    }
-                }
-            }
-        }
-        for tag in listed {
-            all.push(tag, now);
-            added.push(tag, now);
-        }
+        let mut removed = Writer::new(previous.base);
+        walk(&listed, previous, |side, entry| match side {
+            Side::First => added.push(entry.tag, now),
+            Side::Second if !keep => removed.push(entry.tag, entry.first_seen),
+            Side::Second | Side::Both => {}
+        });
         let (added, removed) = (added.finish(), removed.finish());
         let tags = if added.is_empty() && removed.is_empty() {
             Arc::clone(previous)
         } else {
+            let mut all = Writer::new(previous.base);
+            walk(&listed, previous, |side, entry| match side {
+                Side::First | Side::Both => all.push(entry.tag, entry.first_seen),
+                Side::Second if keep => all.push(entry.tag, entry.first_seen),
+                Side::Second => {}
+            });
             Arc::new(all.finish())
         };
         Merged {
@@ -132,8 +130,12 @@ impl TagSetBuilder {
         }
     }
 
-    fn into_sorted(mut self) -> Sorted {
-        let text = self.text;
+    /// Sorts and packs what was collected, and keeps the number of runs small.
+    fn pack_run(&mut self) {
+        if self.tags.is_empty() {
+            return;
+        }
+        let text = &self.text;
         let tag = |&(start, len): &(u32, u8)| {
             let start = start as usize;
             text.get(start..start + usize::from(len))
@@ -143,11 +145,73 @@ impl TagSetBuilder {
             self.tags.sort_unstable_by(|a, b| tag(b).cmp(tag(a)));
             self.tags.dedup_by(|a, b| tag(a) == tag(b));
         }
-        Sorted {
-            text,
-            tags: self.tags,
+        let mut writer = Writer::new(0);
+        for place in &self.tags {
+            writer.push(tag(place), 0);
+        }
+        let mut run = writer.finish();
+        self.text.clear();
+        self.tags.clear();
+        while let Some(before) = self.runs.pop_if(|before| before.len() < 2 * run.len()) {
+            run = union(&before, &run);
+        }
+        self.runs.push(run);
+    }
+}
+
+/// Which of two sets a tag is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    First,
+    Second,
+    Both,
+}
+
+/// Walks over two sets at once, in descending order. A tag of both comes once, with the second's time.
+fn walk(first: &TagSet, second: &TagSet, mut visit: impl FnMut(Side, Entry<'_>)) {
+    let mut readers = (
+        Reader::new(&first.entries, first.base),
+        Reader::new(&second.entries, second.base),
+    );
+    let mut has = (readers.0.advance().is_some(), readers.1.advance().is_some());
+    loop {
+        let entries = (
+            readers.0.entry().filter(|_| has.0),
+            readers.1.entry().filter(|_| has.1),
+        );
+        let side = match &entries {
+            (None, None) => return,
+            (Some(_), None) => Side::First,
+            (None, Some(_)) => Side::Second,
+            (Some(a), Some(b)) => match a.tag.cmp(b.tag) {
+                Ordering::Greater => Side::First,
+                Ordering::Less => Side::Second,
+                Ordering::Equal => Side::Both,
+            },
+        };
+        let entry = if side == Side::First {
+            entries.0
+        } else {
+            entries.1
+        };
+        if let Some(entry) = entry {
+            visit(side, entry);
+        }
+        if side != Side::Second {
+            has.0 = readers.0.advance().is_some();
+        }
+        if side != Side::First {
+            has.1 = readers.1.advance().is_some();
         }
     }
+}
+
+fn union(first: &TagSet, second: &TagSet) -> TagSet {
+    let mut writer = Writer::new(second.base);
+    walk(first, second, |_, entry| {
+        writer.push(entry.tag, entry.first_seen);
+    });
+    writer.finish()
 }
 
 impl Merged {
@@ -155,22 +219,5 @@ impl Merged {
     #[must_use]
     pub fn is_changed(&self) -> bool {
         !self.added.is_empty() || !self.removed.is_empty()
-    }
-}
-
-/// Tags in descending order without duplicates.
-struct Sorted {
-    text: Vec<u8>,
-    tags: Vec<(u32, u8)>,
-}
-
-impl Sorted {
-    fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        self.tags.iter().map(|&(start, len)| {
-            let start = start as usize;
-            self.text
-                .get(start..start + usize::from(len))
-                .unwrap_or_default()
-        })
     }
 }

@@ -50,6 +50,20 @@ impl<'a> Reader<'a> {
 
     /// The next entry; `None` at the end, and where the bytes make no sense.
     pub(super) fn next(&mut self) -> Option<Entry<'_>> {
+        self.advance()?;
+        self.entry()
+    }
+
+    /// The entry read last.
+    pub(super) fn entry(&self) -> Option<Entry<'_>> {
+        Some(Entry {
+            tag: self.tag.get(..self.len)?,
+            first_seen: self.first_seen,
+        })
+    }
+
+    /// Reads an entry; `None` as [`Reader::next`].
+    pub(super) fn advance(&mut self) -> Option<()> {
         let (&[head, suffix_len], mut rest) = self.rest.split_first_chunk()?;
         let shared = usize::from(head & !OWN_TIME);
         if head & OWN_TIME != 0 {
@@ -65,10 +79,7 @@ impl<'a> Reader<'a> {
         self.tag.get_mut(shared..len)?.copy_from_slice(suffix);
         self.len = len;
         self.rest = rest;
-        Some(Entry {
-            tag: self.tag.get(..len)?,
-            first_seen: self.first_seen,
-        })
+        Some(())
     }
 }
 
@@ -145,6 +156,11 @@ impl Writer {
 }
 
 impl TagSet {
+    /// How many tags, the time from which times count, and the entries: what [`TagSet::to_bytes`] writes.
+    pub(crate) const fn parts(&self) -> (usize, i64, &[u8]) {
+        (self.len, self.base, &self.entries)
+    }
+
     /// The set as bytes, for the store.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {

@@ -80,6 +80,27 @@ fn revision_is_that_of_flux() {
     assert_eq!(TagSet::default().revision().to_string(), "18153657");
 }
 
+/// More than one run, in every order, with duplicates across runs.
+#[test]
+fn long_listings_are_packed_as_they_come() {
+    let numbers: Vec<u32> = (0..40_000).collect();
+    let scattered: Vec<u32> = numbers.iter().map(|i| i * 7_919 % 40_000).collect();
+    let backwards: Vec<u32> = numbers.iter().rev().copied().collect();
+    let mut expected: Vec<String> = numbers.iter().map(|i| format!("v{i}")).collect();
+    expected.sort_unstable_by(|a, b| b.cmp(a));
+    for order in [numbers, scattered, backwards] {
+        let mut builder = TagSetBuilder::default();
+        for number in order.iter().chain(&order[..9_000]) {
+            builder.push(TagRef::new(&format!("v{number}")).unwrap());
+        }
+        assert_eq!(builder.len(), 49_000);
+        let set = builder.finish(at(9));
+        assert_eq!(names(&set), expected);
+        assert_eq!(set.first_seen(TagRef::new("v77").unwrap()), Some(at(9)));
+        assert_eq!(TagSet::from_bytes(&set.to_bytes()).unwrap(), set);
+    }
+}
+
 #[test]
 fn keeps_the_longest_tags() {
     let long: Vec<String> = (0..40)
