@@ -3,7 +3,7 @@
 //! Every file is either as it was or as it should be, whenever the process is killed: new text goes to
 //! a temporary file beside the old one, reaches the disk, and takes the old one's name.
 
-use crate::edit::{self, Change, EditOptions, Skip, SkipReason};
+use crate::edit::{self, Change, EditOptions, MARKER_MAP_NAME, MarkerMap, Skip, SkipReason};
 use crate::{Choices, SourceIgnore, diff};
 use std::fs;
 use std::io::{self, Write};
@@ -73,15 +73,22 @@ pub fn update(
         source,
     };
     let mut outcome = DirectoryUpdate::default();
+    let mut options = options.clone();
     let files = if fs::metadata(root).map_err(cannot_read)?.is_dir() {
         let mut walk = Walk {
             root,
-            options,
+            ignore: &options.ignore,
             files: Vec::new(),
+            maps: Vec::new(),
             skipped: Vec::new(),
         };
         walk.below(root, "").map_err(cannot_read)?;
         outcome.skipped = walk.skipped;
+        options.edit.maps.append(&mut walk.maps);
+        let (maps, edit) = (&options.edit.maps, &options.edit);
+        walk.files.retain(|file| {
+            edit::is_candidate(&file.path, edit) || maps.iter().any(|map| map.names(&file.path))
+        });
         walk.files
     } else {
         let name = root.file_name().unwrap_or(root.as_os_str());
@@ -91,7 +98,7 @@ pub fn update(
         }]
     };
     outcome.searched = files.len();
-    for (file, result) in files.iter().zip(edit_all(&files, choices, options)) {
+    for (file, result) in files.iter().zip(edit_all(&files, choices, &options)) {
         let Edited { updated, skipped } = result;
         outcome.files.extend(updated);
         outcome
@@ -112,8 +119,10 @@ struct Candidate {
 
 struct Walk<'a> {
     root: &'a Path,
-    options: &'a DirectoryOptions,
+    ignore: &'a SourceIgnore,
     files: Vec<Candidate>,
+    /// What the `.tagline.yaml` files say.
+    maps: Vec<MarkerMap>,
     skipped: Vec<(String, Skip)>,
 }
 
@@ -134,14 +143,16 @@ impl Walk<'_> {
                 format!("{path}/{name}")
             };
             let kind = entry.file_type()?;
-            if name == ".git" || self.options.ignore.is_ignored(&path, kind.is_dir()) {
+            if name == ".git" || self.ignore.is_ignored(&path, kind.is_dir()) {
                 continue;
             }
             if kind.is_dir() {
                 if let Err(error) = self.below(&entry.path(), &path) {
                     self.skipped.push((path, unreadable(&error)));
                 }
-            } else if kind.is_file() && edit::is_candidate(&path, &self.options.edit) {
+            } else if kind.is_file() && name == MARKER_MAP_NAME {
+                self.map(&entry.path(), path);
+            } else if kind.is_file() {
                 self.files.push(Candidate {
                     path,
                     location: entry.path(),
@@ -149,6 +160,23 @@ impl Walk<'_> {
             }
         }
         Ok(())
+    }
+
+    fn map(&mut self, location: &Path, path: String) {
+        let text = match fs::read(location) {
+            Ok(text) => text,
+            Err(error) => return self.skipped.push((path, unreadable(&error))),
+        };
+        match MarkerMap::parse(&path, &String::from_utf8_lossy(&text)) {
+            Ok(map) => self.maps.push(map),
+            Err(error) => {
+                let skip = Skip {
+                    line: error.line,
+                    ..whole_file(SkipReason::Unparsable, error.to_string())
+                };
+                self.skipped.push((path, skip));
+            }
+        }
     }
 }
 

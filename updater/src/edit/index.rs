@@ -58,12 +58,11 @@ impl MarkerIndex {
 pub fn scan_markers(
     path: &str,
     text: &[u8],
-    _options: &EditOptions,
+    options: &EditOptions,
 ) -> Result<MarkerIndex, EditError> {
-    if !super::may_hold_markers(text) {
+    let Some((_, found)) = super::find(path, text, options)? else {
         return Ok(MarkerIndex::default());
-    }
-    let found = super::yaml::find(path, super::utf8(path, text)?)?;
+    };
     Ok(MarkerIndex {
         has_problems: !found.skipped.is_empty(),
         markers: found

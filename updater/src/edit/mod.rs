@@ -4,13 +4,19 @@
 //! Everything else, indentation, comments, quotes, line ends, is copied. The new text is parsed again
 //! and compared with the old before it is handed out.
 
+mod format;
 mod index;
+mod json;
+mod lines;
+mod map;
 mod marker;
 mod outcome;
 mod splice;
 mod yaml;
 
+pub use format::{Format, Formats, UnknownFormat};
 pub use index::{Marker, MarkerIndex, scan_markers};
+pub use map::{InvalidMarkerMap, MARKER_MAP_NAME, MarkerMap};
 pub use marker::{Field, InvalidSetter, Setter, may_hold_markers};
 pub use outcome::{Change, EditError, FileEdit, ObjectIdentifier, Skip, SkipReason};
 
@@ -28,6 +34,10 @@ pub struct EditOptions {
     /// Otherwise the value is left alone and reported as [`SkipReason::NoDigest`]: a digest that a
     /// person pinned is not lost because a policy does not reflect digests.
     pub blank_missing_digests: bool,
+    /// The kinds of files that are looked at; YAML only, as in Flux, unless others are asked for.
+    pub formats: Formats,
+    /// The `.tagline.yaml` files of the directory or tree.
+    pub maps: Vec<MarkerMap>,
 }
 
 /// A marked value, wherever the file's format keeps it.
@@ -40,7 +50,17 @@ struct Site {
     /// The value as a reader of the file sees it.
     value: String,
     object: ObjectIdentifier,
-    scalar: yaml::ScalarSite,
+    notation: Notation,
+}
+
+/// How a value is written, and so how a new one has to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Notation {
+    Yaml(yaml::ScalarSite),
+    /// Between two of these quotes.
+    Quoted(char),
+    /// A word without quotes.
+    Bare,
 }
 
 /// What a search of one file found.
@@ -51,13 +71,13 @@ struct Found {
     skipped: Vec<Skip>,
 }
 
-/// Whether a file of this path is looked at: `.yaml`, `.yml`, and `Kustomization`, as in Flux.
+/// Whether a file of this path is looked at: `.yaml`, `.yml`, and `Kustomization`, as in Flux, and what
+/// [`EditOptions::formats`] adds.
 ///
 /// `path` is relative, with `/` between its parts.
 #[must_use]
-pub fn is_candidate(path: &str, _options: &EditOptions) -> bool {
-    let name = path.rsplit('/').next().unwrap_or(path);
-    name == "Kustomization" || matches!(name.rsplit_once('.'), Some((_, "yaml" | "yml")))
+pub fn is_candidate(path: &str, options: &EditOptions) -> bool {
+    Format::of(path).is_some_and(|format| options.formats.contains(format))
 }
 
 /// Sets every marked value of one file to what its policy chose.
@@ -73,11 +93,9 @@ pub fn edit(
     choices: &Choices,
     options: &EditOptions,
 ) -> Result<FileEdit, EditError> {
-    if !may_hold_markers(text) {
+    let Some((text, found)) = find(path, text, options)? else {
         return Ok(FileEdit::default());
-    }
-    let text = utf8(path, text)?;
-    let found = yaml::find(path, text)?;
+    };
     let mut outcome = FileEdit {
         skipped: found.skipped,
         ..FileEdit::default()
@@ -86,7 +104,7 @@ pub fn edit(
     let mut written = Vec::new();
     for site in &found.sites {
         let planned = wanted(site, choices, options).and_then(|new| match new {
-            Some(new) => match yaml::patches(text, site, &new) {
+            Some(new) => match rewrite(text, site, &new) {
                 Some(patches) => Ok(Some((new, patches))),
                 None => Err((
                     SkipReason::NoValue,
@@ -118,7 +136,7 @@ pub fn edit(
             .iter()
             .map(|(site, new)| (*site, new.as_str()))
             .collect();
-        if let Some(line) = yaml::differs(text, &new, &wanted) {
+        if let Some(line) = differs(path, text, &new, &wanted, options) {
             return Err(EditError::Unfaithful {
                 path: path.to_owned(),
                 line,
@@ -127,6 +145,79 @@ pub fn edit(
         outcome.text = Some(new.into_bytes());
     }
     Ok(outcome)
+}
+
+/// Searches a file for marked values; `None` when it cannot have any.
+fn find<'t>(
+    path: &str,
+    text: &'t [u8],
+    options: &EditOptions,
+) -> Result<Option<(&'t str, Found)>, EditError> {
+    let mapped = options.maps.iter().any(|map| map.names(path));
+    if !mapped && !may_hold_markers(text) {
+        return Ok(None);
+    }
+    let text = utf8(path, text)?;
+    let found = match Format::of(path).unwrap_or(Format::Yaml) {
+        Format::Yaml => match yaml::find(path, text) {
+            Err(EditError::Unparsable { .. })
+                if options.formats.contains(Format::Template) && text.contains("{{") =>
+            {
+                lines::find(Format::Template, text)
+            }
+            found => found?,
+        },
+        Format::Json => json::find(path, text, &options.maps)?,
+        format => lines::find(format, text),
+    };
+    Ok(Some((text, found)))
+}
+
+/// The replacements that make a site hold `new`; `None` where there is no place to write it.
+fn rewrite(text: &str, site: &Site, new: &str) -> Option<Vec<Patch>> {
+    let replacement = match &site.notation {
+        Notation::Yaml(scalar) => return yaml::patches(text, site, scalar, new),
+        Notation::Quoted(quote) => format!("{quote}{new}{quote}"),
+        Notation::Bare if new.is_empty() => return None,
+        Notation::Bare => new.to_owned(),
+    };
+    Some(vec![Patch {
+        range: site.range.clone(),
+        replacement,
+    }])
+}
+
+/// Reads the edited text anew, and gives the line of the first difference that was not meant.
+fn differs(
+    path: &str,
+    old: &str,
+    new: &str,
+    wanted: &[(&Site, &str)],
+    options: &EditOptions,
+) -> Option<usize> {
+    let scalars: Option<Vec<_>> = wanted
+        .iter()
+        .map(|(site, value)| match &site.notation {
+            Notation::Yaml(scalar) => Some((scalar, site.place.line, *value)),
+            _ => None,
+        })
+        .collect();
+    if let Some(scalars) = scalars {
+        return yaml::differs(old, new, &scalars);
+    }
+    // Outside YAML a value stays on its line: the same sites must be found, with the values meant.
+    let again = find(path, new.as_bytes(), options).ok().flatten();
+    let sites = again.map(|(_, found)| found.sites).unwrap_or_default();
+    let lost = wanted.iter().find(|(site, value)| {
+        !sites.iter().any(|now| {
+            now.place.line == site.place.line && now.setter == site.setter && now.value == *value
+        })
+    });
+    match lost {
+        Some((site, _)) => Some(site.place.line),
+        None if old.lines().count() != new.lines().count() => Some(1),
+        None => None,
+    }
 }
 
 fn utf8<'t>(path: &str, text: &'t [u8]) -> Result<&'t str, EditError> {

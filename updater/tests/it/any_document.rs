@@ -4,7 +4,7 @@ use granit_parser::{Event, Parser};
 use proptest::prelude::*;
 use std::fmt::Write;
 use tagline_policy::{ImageReference, Tag};
-use tagline_updater::edit::{EditOptions, edit, scan_markers};
+use tagline_updater::edit::{EditOptions, Formats, edit, scan_markers};
 use tagline_updater::message::template::{Limits, Template, Value};
 use tagline_updater::{Choices, PolicyName};
 
@@ -293,8 +293,6 @@ fn scalars(text: &str) -> Vec<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
-
     #[test]
     fn only_the_marked_values_change(
         documents in prop::collection::vec(node(), 1..4),
@@ -344,12 +342,14 @@ proptest! {
     #[test]
     fn any_bytes_are_edited_or_refused(pieces in prop::collection::vec(piece(), 0..40)) {
         let text = pieces.concat();
-        let options = EditOptions::default();
-        if let Ok(done) = edit("a.yaml", &text, &choices(), &options) {
-            prop_assert_eq!(done.text.is_some(), !done.changes.is_empty());
-            if let Some(new) = done.text {
-                let again = edit("a.yaml", &new, &choices(), &options).unwrap();
-                prop_assert_eq!(again.text, None);
+        let options = EditOptions { formats: Formats::all(), ..EditOptions::default() };
+        for path in ["a.yaml", "a.json", "a.tf", "Dockerfile", ".env", "a.tpl"] {
+            if let Ok(done) = edit(path, &text, &choices(), &options) {
+                prop_assert_eq!(done.text.is_some(), !done.changes.is_empty());
+                if let Some(new) = done.text {
+                    let again = edit(path, &new, &choices(), &options).unwrap();
+                    prop_assert_eq!(again.text, None);
+                }
             }
         }
     }
@@ -374,7 +374,8 @@ fn piece() -> impl Strategy<Value = Vec<u8>> {
             "a: ", "b:\n", "- ", "  ", "\n", "\r\n", "x", "'", "\"", "|", ">-", "|2", "{", "}", "[", "]", ",", ": ",
             "---\n", "...\n", "&a ", "*a", "!!str ", "!t ", "# c\n", "#", "~", "é", "\u{feff}", "\t", "? ", "%YAML 1.2\n",
             "{{ .x }}", "1.0", "\\", "# {\"$imagepolicy\": \"ns:app\"}\n", "# {\"$imagepolicy\": \"ns:app:tag\"}",
-            " # {\"$imagepolicy\": \"ns:float:tag\"}\n", "a: b # {\"$imagepolicy\": \"ns:app:name\"}\n", "\u{2028}", "\u{85}",
+            " # {\"$imagepolicy\": \"ns:float:tag\"}\n", "a: b # {\"$imagepolicy\": \"ns:app:name\"}\n", "\"a\": \"b\"", "\"$imagepolicy\": \"ns:app\"", "{\"$imagepolicy\": {\"a\": \"ns:app:tag\"}, ", "// ",
+            "/* ", " */", "FROM a:1\n", "ARG A=", "A=1", "= \"v\" ", "{{/* ", "\u{2028}", "\u{85}",
         ]).prop_map(|text| text.as_bytes().to_vec()),
         1 => prop::collection::vec(any::<u8>(), 0..4),
     ]

@@ -6,6 +6,7 @@ mod comments;
 mod directory;
 mod edits;
 mod forge;
+mod formats;
 mod git;
 mod messages;
 mod setters;

@@ -1,21 +1,25 @@
 //! Proves that an edit changed the chosen scalars and nothing else.
 
 use super::layout::parser;
-use crate::edit::Site;
+use super::scalar::ScalarSite;
 use granit_parser::{Event, Parser, ScanError, Span, StrInput};
 use std::borrow::Cow;
 
 /// Parses the text before and after, and gives the line of the first difference that was not meant.
 ///
-/// `wanted` holds the sites in the file's order with the values they must have now.
-pub(in crate::edit) fn differs(old: &str, new: &str, wanted: &[(&Site, &str)]) -> Option<usize> {
+/// `wanted` holds the scalars in the file's order, with their lines and the values they must have now.
+pub(in crate::edit) fn differs(
+    old: &str,
+    new: &str,
+    wanted: &[(&ScalarSite, usize, &str)],
+) -> Option<usize> {
     let mut wanted = wanted.iter().peekable();
     let mut scalars = 0;
     let (mut old_events, mut new_events) = (Content::of(old), Content::of(new));
     loop {
         let (before, after) = match (old_events.next(), new_events.next()) {
             (None, None) if old_events.comments != new_events.comments => return Some(1),
-            (None, None) => return wanted.next().map(|(site, _)| site.place.line),
+            (None, None) => return wanted.next().map(|(_, line, _)| *line),
             (Some(Ok(before)), Some(Ok(after))) => (before, after),
             (before, after) => return Some(line_of(before.or(after))),
         };
@@ -27,10 +31,10 @@ pub(in crate::edit) fn differs(old: &str, new: &str, wanted: &[(&Site, &str)]) -
             ) => {
                 let ordinal = scalars;
                 scalars += 1;
-                if let Some((site, value)) =
-                    wanted.next_if(|(site, _)| site.scalar.ordinal == ordinal)
+                if let Some((scalar, _, value)) =
+                    wanted.next_if(|(scalar, ..)| scalar.ordinal == ordinal)
                 {
-                    let ending = &site.scalar.ending;
+                    let ending = &scalar.ending;
                     old_anchor == new_anchor
                         && new_value.strip_suffix(ending.as_str()) == Some(*value)
                         && (new_tag == old_tag || new_tag.is_none())

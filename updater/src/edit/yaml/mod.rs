@@ -13,7 +13,7 @@ pub(super) use faithful::differs;
 pub(super) use scalar::{ScalarSite, patches};
 
 use super::outcome::{EditError, Skip};
-use super::{Found, Site};
+use super::{Found, Notation, Site};
 
 /// Finds the marked values and the markers that cannot be followed.
 pub(super) fn find(path: &str, text: &str) -> Result<Found, EditError> {
@@ -54,6 +54,6 @@ fn site(layout: &layout::Layout, node: &layout::Node, setter: super::Setter) -> 
         range: node.range.clone(),
         value: scalar.value.trim_end_matches('\n').to_owned(),
         object: layout.object_of(node),
-        scalar: ScalarSite::new(scalar, node),
+        notation: Notation::Yaml(ScalarSite::new(scalar)),
     })
 }

@@ -1,7 +1,7 @@
 //! Writes a new value into the place of an old scalar, in the old one's style.
 
 use super::implicit;
-use super::layout::{Node, Scalar, TagKind};
+use super::layout::{Scalar, TagKind};
 use crate::edit::Site;
 use crate::edit::splice::Patch;
 use granit_parser::ScalarStyle;
@@ -18,7 +18,7 @@ pub(in crate::edit) struct ScalarSite {
 }
 
 impl ScalarSite {
-    pub(super) fn new(scalar: &Scalar, _node: &Node) -> Self {
+    pub(super) fn new(scalar: &Scalar) -> Self {
         Self {
             style: scalar.style,
             ordinal: scalar.ordinal,
@@ -29,8 +29,12 @@ impl ScalarSite {
 }
 
 /// The replacements that make a site hold `new`; `None` where there is no place to write it.
-pub(in crate::edit) fn patches(text: &str, site: &Site, new: &str) -> Option<Vec<Patch>> {
-    let scalar = &site.scalar;
+pub(in crate::edit) fn patches(
+    text: &str,
+    site: &Site,
+    scalar: &ScalarSite,
+    new: &str,
+) -> Option<Vec<Patch>> {
     let mut patches = Vec::new();
     let mut untyped = true;
     match &scalar.tag {
