@@ -91,7 +91,9 @@ fn directory(c: &mut Criterion) {
         assert_eq!(done.files.len(), policies);
     };
     group.bench_function("one policy changed", |b| b.iter(|| run(1, false)));
-    group.bench_function("1,000 policies changed, dry run", |b| b.iter(|| run(1000, true)));
+    group.bench_function("1,000 policies changed, dry run", |b| {
+        b.iter(|| run(1000, true))
+    });
     group.bench_function("1,000 policies changed", |b| b.iter(|| run(1000, false)));
     group.finish();
 }
@@ -110,7 +112,10 @@ fn message(c: &mut Criterion) {
         ..CommitMessage::default()
     };
     let mut group = c.benchmark_group("message of 100 changes");
-    for (name, message) in [("standard", CommitMessage::default()), ("template", templated)] {
+    for (name, message) in [
+        ("standard", CommitMessage::default()),
+        ("template", templated),
+    ] {
         group.bench_function(name, |b| {
             b.iter_batched(
                 || changed.clone(),

@@ -45,7 +45,9 @@ fn marked(text: &str) -> String {
         if index % 2 == 0 {
             out.push_str(part);
         } else {
-            out.push_str(&format!("# {{\"$imagepolicy\": \"ns:{part}\"}}"));
+            out.push_str("# {\"$imagepolicy\": \"ns:");
+            out.push_str(part);
+            out.push_str("\"}");
         }
     }
     out

@@ -86,17 +86,9 @@ pub(super) fn scan(text: &str) -> Result<Scan, Wrong> {
                     && container.is_object
                     && container.key.is_none()
                 {
-                    let end = if byte == b'"' {
-                        text_end(text, at)?
-                    } else {
-                        word_end(text, at)?
-                    };
-                    container.key = Some(decoded(text, at..end)?);
-                    at = text[end..].len() - text[end..].trim_start().len() + end;
-                    if bytes.get(at) != Some(&b':') {
-                        return Err((at.min(text.len()), "expected a colon"));
-                    }
-                    at += 1;
+                    let (key, end) = read_key(text, at)?;
+                    container.key = Some(key);
+                    at = end;
                     continue;
                 }
                 done = true;
@@ -150,6 +142,20 @@ pub(super) fn scan(text: &str) -> Result<Scan, Wrong> {
         return Err((text.len(), "ends too early"));
     }
     Ok(scan)
+}
+
+/// A member's name, up to behind its colon.
+fn read_key(text: &str, at: usize) -> Result<(String, usize), Wrong> {
+    let end = if text[at..].starts_with('"') {
+        text_end(text, at)?
+    } else {
+        word_end(text, at)?
+    };
+    let colon = text.len() - text[end..].trim_start().len();
+    if !text[colon..].starts_with(':') {
+        return Err((colon, "expected a colon"));
+    }
+    Ok((decoded(text, at..end)?, colon + 1))
 }
 
 fn comment_end(text: &str, at: usize) -> Result<usize, Wrong> {
