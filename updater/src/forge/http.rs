@@ -212,7 +212,6 @@ impl Wire {
             body.extend_from_slice(&chunk);
         }
         tracing::debug!(forge = %provider, operation, status = status.as_u16(), "request");
-        let message = || foreign_message(&words(&body), &secrets);
         if let Some(until) = limited_until(status, &headers, &words(&body), self.now()) {
             self.block(until);
             if !status.is_success() {
@@ -223,48 +222,22 @@ impl Wire {
                 });
             }
         }
-        match status.as_u16() {
-            // Azure DevOps answers a bad token with a sign-in page.
-            203 | 401 => Err(ForgeError::Unauthorized {
-                provider,
-                operation,
-                message: message(),
-            }),
-            200..=299 => Ok(Reply {
+        if status.is_success() && status.as_u16() != 203 {
+            return Ok(Reply {
                 headers,
                 body: Bytes::from(body),
                 provider,
                 operation,
-            }),
-            300..=399 => Err(ForgeError::Moved {
-                provider,
-                operation,
-                status: status.as_u16(),
-            }),
-            403 => Err(ForgeError::Forbidden {
-                provider,
-                operation,
-                message: message(),
-                needs,
-            }),
-            404 => Err(ForgeError::NotFound {
-                provider,
-                operation,
-                message: message(),
-                needs,
-            }),
-            500.. => Err(ForgeError::Server {
-                provider,
-                operation,
-                status: status.as_u16(),
-            }),
-            status => Err(ForgeError::Rejected {
-                provider,
-                operation,
-                status,
-                message: message(),
-            }),
+            });
         }
+        let message = foreign_message(&words(&body), &secrets);
+        Err(refusal(
+            status.as_u16(),
+            provider,
+            operation,
+            needs,
+            message,
+        ))
     }
 
     fn blocked_until(&self) -> Option<Timestamp> {
@@ -342,6 +315,52 @@ fn media_types(provider: Provider) -> Vec<(HeaderName, HeaderValue)> {
             ),
         ],
         _ => vec![(ACCEPT, HeaderValue::from_static("application/json"))],
+    }
+}
+
+/// The error for an answer that is no success.
+fn refusal(
+    status: u16,
+    provider: Provider,
+    operation: &'static str,
+    needs: &'static str,
+    message: String,
+) -> ForgeError {
+    match status {
+        // Azure DevOps answers a bad token with a sign-in page and 203.
+        203 | 401 => ForgeError::Unauthorized {
+            provider,
+            operation,
+            message,
+        },
+        300..=399 => ForgeError::Moved {
+            provider,
+            operation,
+            status,
+        },
+        403 => ForgeError::Forbidden {
+            provider,
+            operation,
+            message,
+            needs,
+        },
+        404 => ForgeError::NotFound {
+            provider,
+            operation,
+            message,
+            needs,
+        },
+        500.. => ForgeError::Server {
+            provider,
+            operation,
+            status,
+        },
+        status => ForgeError::Rejected {
+            provider,
+            operation,
+            status,
+            message,
+        },
     }
 }
 

@@ -135,14 +135,15 @@ async fn pull_requests_are_made_with_its_tokens() {
         .unwrap();
     fake.check();
     assert_eq!(report.created.len(), 1);
-    let repo = fake.repo();
-    claims(&repo.authorizations[0]);
-    assert!(
-        repo.authorizations[1..]
-            .iter()
-            .all(|it| *it == format!("Bearer {TOKEN}-1"))
-    );
-    drop(repo);
+    {
+        let repo = fake.repo();
+        claims(&repo.authorizations[0]);
+        assert!(
+            repo.authorizations[1..]
+                .iter()
+                .all(|it| *it == format!("Bearer {TOKEN}-1"))
+        );
+    }
     assert_eq!(GitHubApp::GIT_USERNAME, "x-access-token");
 
     // A server that repeats the token does not get it into our messages.
