@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use tagline_testservers::{BareRepository, DockerRegistry, Fault, GitHttp, require};
+use tagline_testservers::{
+    BareRepository, DockerRegistry, Fault, GitHttp, GitSsh, SshKeyType, require,
+};
 
-use super::fleet::{Fleet, PASSWORD, Running, UPDATE, http_objects};
+use super::fleet::{Fleet, PASSWORD, Running, UPDATE, http_objects, ssh_objects};
 
 const LOG: [&str; 2] = [UPDATE, "Deploy everything"];
 /// How long something that must happen may take.
@@ -20,21 +22,25 @@ fn wait_until(what: &str, mut happened: impl FnMut() -> bool) {
 
 struct Scene {
     fleet: Fleet,
-    server: GitHttp,
     remote: BareRepository,
 }
 
 impl Scene {
-    fn new(registry: &DockerRegistry, server: GitHttp, images: usize) -> Self {
-        let remote = server.create("fleet");
+    fn new(
+        registry: &DockerRegistry,
+        remote: BareRepository,
+        objects: &str,
+        images: usize,
+    ) -> Self {
         let fleet = Fleet::new(registry, images);
         fleet.fill(&remote);
-        fleet.write_manifests(&http_objects(&server, "fleet"));
-        Self {
-            fleet,
-            server,
-            remote,
-        }
+        fleet.write_manifests(objects);
+        Self { fleet, remote }
+    }
+
+    fn over_http(registry: &DockerRegistry, server: &GitHttp, images: usize) -> Self {
+        let objects = http_objects(server, "fleet");
+        Self::new(registry, server.create("fleet"), &objects, images)
     }
 
     /// Starts a pass, kills it as soon as `reached`, and lets another pass finish the work.
@@ -70,10 +76,10 @@ fn killed_between_any_two_stages() {
             Fault::StallAfter(10),
         ] {
             let server = require!(GitHttp::options().with_user("me", PASSWORD).start());
-            let scene = Scene::new(&registry, server, 5);
-            scene.server.inject(stage, 1, fault.clone());
+            let scene = Scene::over_http(&registry, &server, 5);
+            server.inject(stage, 1, fault.clone());
             scene.kill_when(&format!("{stage}, {fault:?}"), || {
-                scene.server.requests().iter().any(|request| {
+                server.requests().iter().any(|request| {
                     format!("{}?{}", request.path, request.query).contains(stage)
                         && request.header("authorization").is_some()
                 })
@@ -87,26 +93,49 @@ fn killed_between_scans() {
     let registry = require!(DockerRegistry::start());
     for scans in [1, 2, 10, 29, 30] {
         let server = require!(GitHttp::options().with_user("me", PASSWORD).start());
-        let scene = Scene::new(&registry, server, 30);
+        let scene = Scene::over_http(&registry, &server, 30);
         let before = registry.requests().len();
         scene.kill_when("scans", || registry.requests().len() >= before + scans);
     }
 }
 
-#[test]
-fn killed_at_any_moment() {
-    let registry = require!(DockerRegistry::start());
-    let server = require!(GitHttp::options().with_user("me", PASSWORD).start());
-    let undisturbed = Scene::new(&registry, server, 10);
+/// Kills a pass at moments spread from its start to well beyond its end.
+fn kill_at_moments(moments: u32, mut scene: impl FnMut(u32) -> Scene) {
+    let undisturbed = scene(0);
     let start = Instant::now();
     undisturbed.finish();
-    // Two passes: the moments lie well beyond the first one's end.
+    // Two passes.
     let longest = start.elapsed();
-    let moments = 30;
     for moment in 0..moments {
-        let server = require!(GitHttp::options().with_user("me", PASSWORD).start());
-        let scene = Scene::new(&registry, server, 10);
+        let scene = scene(moment + 1);
         let kill_at = Instant::now() + longest * moment / moments;
         scene.kill_when("a moment", || Instant::now() >= kill_at);
     }
+}
+
+#[test]
+fn killed_at_any_moment_over_http() {
+    let registry = require!(DockerRegistry::start());
+    let mut servers = Vec::new();
+    kill_at_moments(25, |_| {
+        let server = GitHttp::options()
+            .with_user("me", PASSWORD)
+            .start()
+            .unwrap();
+        let scene = Scene::over_http(&registry, &server, 10);
+        servers.push(server);
+        scene
+    });
+}
+
+#[test]
+fn killed_at_any_moment_over_ssh() {
+    let registry = require!(DockerRegistry::start());
+    let server = require!(GitSsh::start());
+    let key = require!(server.client_key(SshKeyType::Ed25519));
+    kill_at_moments(10, |moment| {
+        let name = format!("fleet-{moment}");
+        let objects = ssh_objects(&server, &name, &key, &server.known_hosts());
+        Scene::new(&registry, server.create(&name), &objects, 10)
+    });
 }
