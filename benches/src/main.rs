@@ -6,6 +6,8 @@ use clap::{Parser, Subcommand};
 
 mod git;
 mod process;
+mod registry;
+mod scan;
 mod simulate;
 mod store_size;
 mod tag_lists;
@@ -22,6 +24,11 @@ struct Cli {
 enum Load {
     /// One changed image in a large repository, against plain git.
     Git(git::Options),
+    /// Scan many repositories of a registry on loopback.
+    Scan(scan::Options),
+    /// The registry that `scan` starts: serves until its standard input ends.
+    #[command(hide = true)]
+    Registry(registry::RegistryOptions),
     /// Fill the store and measure the file and the process.
     Store(store_size::Options),
     /// Run the schedule in simulated time.
@@ -31,6 +38,8 @@ enum Load {
 fn main() -> anyhow::Result<()> {
     match Cli::parse().load {
         Load::Git(options) => git::run(&options),
+        Load::Scan(options) => scan::run(&options),
+        Load::Registry(options) => scan::run_registry(options),
         Load::Store(options) => store_size::run(&options),
         Load::Simulate(options) => simulate::run(&options),
     }
