@@ -5,6 +5,8 @@ mod client;
 mod credentials;
 mod discovery;
 mod error;
+#[doc(hidden)]
+pub mod foreign_bytes;
 mod manifest;
 mod proxy;
 mod registries;

@@ -10,6 +10,7 @@ mod connections;
 mod error_body;
 mod exchange;
 mod failure;
+pub(crate) mod foreign_bytes;
 mod guard;
 mod host;
 mod link;

@@ -7,6 +7,7 @@
 
 mod coalescing;
 mod discovery;
+mod foreign_bytes;
 mod killed;
 mod registries;
 mod store;
