@@ -80,9 +80,17 @@ impl GitRemote {
         self.url.starts_with("http://")
     }
 
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the demo's own repository is whole: it has no shallow commits"
+    )]
+    fn open(&self) -> Result<Repository, git2::Error> {
+        Repository::open_bare(&self.path)
+    }
+
     /// The commits of the branch, newest first.
     pub(super) fn commits(&self) -> anyhow::Result<Vec<Commit>> {
-        let repository = Repository::open_bare(&self.path)?;
+        let repository = self.open()?;
         let mut walk = repository.revwalk()?;
         walk.push_ref(&format!("refs/heads/{BRANCH}"))?;
         let commits = walk.map(|id| {
@@ -99,7 +107,7 @@ impl GitRemote {
 
     /// The bytes of every file before and after a commit, for the files that it changed, by path.
     pub(super) fn changed_files(&self, commit: &str) -> anyhow::Result<Vec<ChangedFile>> {
-        let repository = Repository::open_bare(&self.path)?;
+        let repository = self.open()?;
         let commit = repository.find_commit(Oid::from_str(commit)?)?;
         let parent = commit.parent(0)?.tree()?;
         let difference =
@@ -124,7 +132,7 @@ impl GitRemote {
 
     /// Whether each of these texts stands in some file of the branch.
     pub(super) fn names_all(&self, texts: &[&str]) -> anyhow::Result<bool> {
-        let repository = Repository::open_bare(&self.path)?;
+        let repository = self.open()?;
         let head = repository.find_reference(&format!("refs/heads/{BRANCH}"))?;
         let mut missing: Vec<&str> = texts.to_vec();
         let mut failure = None;
