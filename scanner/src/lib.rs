@@ -47,6 +47,8 @@ pub use settings::{
     ScannerOptions,
 };
 pub use single_flight::SingleFlight;
+#[doc(hidden)]
+pub use store::read_any_bytes as read_any_stored_bytes;
 pub use store::{
     Batch, Due, LastError, ListingOrder, PartialListing, RegistryMemory, StateTable, StoreCheck,
     StoreError, StoreOptions, StoreStats, StoredTags, TagDigest, TagStore, TargetRecord,

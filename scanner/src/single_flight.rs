@@ -158,7 +158,7 @@ mod tests {
         let flight: Arc<SingleFlight<u8, ()>> = Arc::default();
         let run = tokio::spawn({
             let flight = Arc::clone(&flight);
-            async move { flight.run(1, || std::future::pending()).await }
+            async move { flight.run(1, std::future::pending).await }
         });
         while flight.is_empty() {
             tokio::task::yield_now().await;

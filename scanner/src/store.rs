@@ -204,8 +204,8 @@ impl fmt::Debug for TagStore {
 }
 
 /// Gives bytes to every reader of stored bytes. None of them may panic, hang or take much more memory than
-/// its input.
-pub(crate) fn read_any_bytes(bytes: &[u8]) {
+/// its input: for the fuzz targets.
+pub fn read_any_bytes(bytes: &[u8]) {
     let _ = compression::decompress(bytes);
     let _ = record::read_record(bytes);
     let _ = PartialListing::from_bytes(bytes);

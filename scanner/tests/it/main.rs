@@ -9,5 +9,6 @@ mod coalescing;
 mod discovery;
 mod foreign_bytes;
 mod killed;
+mod million;
 mod registries;
 mod store;

@@ -295,7 +295,7 @@ async fn what_nobody_asks_for_is_forgotten() {
     }
     store.write(batch).await.unwrap();
     let forgotten = store.forget_unasked(at(50)).await.unwrap();
-    assert_eq!(forgotten, [old.clone()]);
+    assert_eq!(forgotten, std::slice::from_ref(&old));
     assert!(store.record(&old).unwrap().is_none());
     assert!(store.tags(&wanted).unwrap().is_some() && store.tags(&by_hand).unwrap().is_some());
 }
