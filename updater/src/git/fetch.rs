@@ -257,7 +257,19 @@ impl LockedMirror {
             e.class(),
             ErrorClass::Net | ErrorClass::Callback | ErrorClass::None | ErrorClass::Invalid
         ) {
-            return self.mirror.transport_error(doing, Failure::from(&e));
+            // `ERR` lines of the protocol: some hosts say there what others say by status.
+            let said = e.message().to_ascii_lowercase();
+            let kind = match () {
+                () if !said.contains("remote error") => FailureKind::Git,
+                () if said.contains("not found") => FailureKind::RepositoryNotFound,
+                () if said.contains("denied") || said.contains("not allowed") => {
+                    FailureKind::Forbidden
+                }
+                () => FailureKind::Git,
+            };
+            return self
+                .mirror
+                .transport_error(doing, Failure::new(kind, e.message()));
         }
         self.mirror.mirror_error(doing, &e)
     }

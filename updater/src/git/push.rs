@@ -11,6 +11,15 @@ use std::collections::BTreeMap;
 /// How much of what hooks print is kept.
 const HOOK_TEXT: usize = 16 << 10;
 
+/// How GitHub (branches and rulesets), GitLab, Gitea, Bitbucket and Azure DevOps say that a branch is protected.
+const PROTECTED: [&str; 5] = [
+    "protected branch",
+    "repository rule violations",
+    "protected by",
+    "branch permissions",
+    "tf402455",
+];
+
 /// One reference of the remote and where it is to go.
 #[derive(Debug, Clone)]
 pub(crate) struct RefUpdate {
@@ -225,7 +234,7 @@ impl LockedMirror {
             reference: update.name.clone(),
             status: shown(status, 300),
             said,
-            protected: all.contains("protected branch") || all.contains("protected by"),
+            protected: PROTECTED.iter().any(|words| all.contains(words)),
         })
     }
 }

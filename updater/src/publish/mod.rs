@@ -85,6 +85,19 @@ pub fn publish_branches(
         .filter(|text| !text.is_empty())
         .map(refspec::Refspec::parse)
         .transpose()?;
+    if let (Some(text), true) = (
+        &request.push.refspec,
+        branches.len() > 1 && refspec.is_some(),
+    ) {
+        return Err(GitError::InvalidArgument {
+            what: "refspec",
+            given: text.clone(),
+            reason: format!(
+                "it takes one commit, but this run pushes {} branches",
+                branches.len()
+            ),
+        });
+    }
     let mut mirror = mirror.lock(cancel)?;
     let mut run = Run {
         request,
@@ -358,26 +371,34 @@ impl Run<'_> {
         }
         let mut results = mirror.push(&updates, &self.request.push.options, self.cancel);
         for mut ready in ready {
-            let names = std::iter::once(&ready.update.name).chain(extra.as_ref());
-            let mut failure = None;
-            for name in names {
-                match results.take(name) {
-                    Ok(()) => ready.outcome.references.push(name.clone()),
-                    Err(e) => failure = failure.or(Some(e)),
+            let arrived = results.take(&ready.update.name);
+            let (at, branch, commit) = (ready.at, ready.outcome.branch.clone(), ready.commit);
+            self.states[at] = match arrived {
+                Ok(()) => {
+                    mirror.record_branch(&branch, commit);
+                    ready.outcome.references.push(ready.update.name);
+                    let second = extra.as_ref().map(|name| (name, results.take(name)));
+                    State::Done(Box::new(match second {
+                        None => Ok(ready.outcome),
+                        Some((name, Ok(()))) => {
+                            ready.outcome.references.push(name.clone());
+                            Ok(ready.outcome)
+                        }
+                        Some((_, Err(PushFailure::Unknown(e) | PushFailure::Failed(e)))) => Err(e),
+                        Some((name, Err(PushFailure::Outrun))) => Err(GitError::Outrun {
+                            remote: mirror.mirror.remote().url().to_string(),
+                            branch: name.clone(),
+                            tries: ready.outcome.tries,
+                        }),
+                    }))
                 }
-            }
-            self.states[ready.at] = match failure {
-                None => {
-                    mirror.record_branch(&ready.outcome.branch, ready.commit);
-                    State::Done(Box::new(Ok(ready.outcome)))
-                }
-                Some(PushFailure::Outrun) => State::Pending(None),
-                Some(PushFailure::Unknown(error)) => State::Pending(Some(Box::new(Lost {
-                    commit: ready.commit,
+                Err(PushFailure::Outrun) => State::Pending(None),
+                Err(PushFailure::Unknown(error)) => State::Pending(Some(Box::new(Lost {
+                    commit,
                     outcome: ready.outcome,
                     error,
                 }))),
-                Some(PushFailure::Failed(e)) => State::Done(Box::new(Err(e))),
+                Err(PushFailure::Failed(e)) => State::Done(Box::new(Err(e))),
             };
         }
     }
