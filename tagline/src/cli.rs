@@ -24,6 +24,7 @@ pub(crate) struct Cli {
 
 /// Flags of every command.
 #[derive(Debug, Clone, Args)]
+#[expect(clippy::doc_markdown, reason = "the texts are shown as help")]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct GlobalArgs {
     /// How results are printed

@@ -53,12 +53,12 @@ fn start(cli: Cli, output: &Output) -> anyhow::Result<Exit> {
     let global = &cli.global;
     match cli.command {
         Command::Demo(args) => demo::run(&args, global, output),
-        Command::Run(args) => commands::run::run(args, global, output),
+        Command::Run(args) => commands::run::run(&args, global, output),
         Command::Check(args) => commands::check::run(&args, output),
-        Command::Scan(args) => commands::scan::run(args, global, output),
+        Command::Scan(args) => commands::scan::run(&args, global, output),
         Command::Tags(args) => commands::tags::run(args, global, output),
-        Command::Select(args) => commands::select::run(*args, global, output),
-        Command::Update(args) => commands::update::run(args, global, output),
+        Command::Select(args) => commands::select::run(&args, global, output),
+        Command::Update(args) => commands::update::run(&args, global, output),
         Command::Store(args) => commands::store::run(&args, global, output),
         Command::Completion(args) => commands::completion::run(&args, output),
         Command::Version => commands::version::run(output),

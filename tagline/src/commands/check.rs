@@ -132,7 +132,7 @@ fn unusable_access(resources: &Resources) -> Vec<Problem> {
         .values()
         .filter(|object| all_there(object, resources))
     {
-        if let Err(failure) = git_access::remote(object, resources, Duration::from_secs(60)) {
+        if let Err(failure) = git_access::remote(object, resources, Duration::from_mins(1)) {
             problems.push(access_problem(object, &failure));
         }
     }

@@ -28,7 +28,7 @@ pub(crate) struct RunArgs {
 }
 
 /// Runs.
-pub(crate) fn run(args: RunArgs, global: &GlobalArgs, output: &Output) -> anyhow::Result<Exit> {
+pub(crate) fn run(args: &RunArgs, global: &GlobalArgs, output: &Output) -> anyhow::Result<Exit> {
     if !args.input.is_given() {
         return Err(BadInput::error(
             "nothing to run: give files or directories with -f",
@@ -73,7 +73,7 @@ pub(crate) fn run(args: RunArgs, global: &GlobalArgs, output: &Output) -> anyhow
             return Err(anyhow::anyhow!("interrupted before the pass was complete"));
         }
         let report = service.report();
-        output.print(&report, |out, output| table(&report, out, output))?;
+        output.print(&report, |out, _| table(&report, out))?;
         Ok(if faulty || report.has_failures() {
             Exit::Failed
         } else {
@@ -83,7 +83,7 @@ pub(crate) fn run(args: RunArgs, global: &GlobalArgs, output: &Output) -> anyhow
 }
 
 /// Writes one row per object.
-pub(crate) fn table(report: &Report, out: &mut dyn Write, output: &Output) -> std::io::Result<()> {
+pub(crate) fn table(report: &Report, out: &mut dyn Write) -> std::io::Result<()> {
     let mut table = Table::new([
         Column::Left("KIND"),
         Column::Left("NAME"),
@@ -113,7 +113,7 @@ pub(crate) fn table(report: &Report, out: &mut dyn Write, output: &Output) -> st
                 &object.message
             });
     }
-    table.write(out, output)?;
+    table.write(out)?;
     let others: usize = report.passed_over.values().sum();
     if others > 0 {
         let others = counted_noun(others, "document");

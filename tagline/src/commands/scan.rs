@@ -99,7 +99,7 @@ struct Wanted {
 }
 
 /// Scans.
-pub(crate) fn run(args: ScanArgs, global: &GlobalArgs, output: &Output) -> anyhow::Result<Exit> {
+pub(crate) fn run(args: &ScanArgs, global: &GlobalArgs, output: &Output) -> anyhow::Result<Exit> {
     if args.image.is_empty()
         && !args.input.is_given()
         && args.catalog.is_none()
@@ -119,12 +119,12 @@ pub(crate) fn run(args: ScanArgs, global: &GlobalArgs, output: &Output) -> anyho
         .build()?;
     runtime.block_on(async {
         let cancel = shutdown::on_signal()?;
-        let (scanner, wanted) = targets(&args, global, output).await?;
+        let (scanner, wanted) = targets(args, global, output).await?;
         if args.watch {
-            return watch(&args, &scanner, &wanted, output, &cancel).await;
+            return watch(args, &scanner, &wanted, output, &cancel).await;
         }
         let bar = output.progress().bar("scanning", wanted.len());
-        let rows = scan_all(&args, &scanner, &wanted, output, &cancel, bar).await?;
+        let rows = scan_all(args, &scanner, &wanted, output, &cancel, bar).await?;
         if cancel.is_cancelled() {
             anyhow::bail!(
                 "interrupted after {} of {} images",
@@ -134,9 +134,7 @@ pub(crate) fn run(args: ScanArgs, global: &GlobalArgs, output: &Output) -> anyho
         }
         if output.format() == Format::Table {
             let now = Timestamp::now();
-            output.print(&(), |out, output| {
-                table(&rows, args.since.is_some(), now, out, output)
-            })?;
+            output.print(&(), |out, _| table(&rows, args.since.is_some(), now, out))?;
         }
         let failed = rows.iter().any(|row| row.error.is_some());
         Ok(if failed { Exit::Failed } else { Exit::Done })
@@ -361,13 +359,7 @@ fn oldest(since: Duration) -> Timestamp {
         .unwrap_or(Timestamp::MIN)
 }
 
-fn table(
-    rows: &[Row],
-    with_new: bool,
-    now: Timestamp,
-    out: &mut dyn Write,
-    output: &Output,
-) -> std::io::Result<()> {
+fn table(rows: &[Row], with_new: bool, now: Timestamp, out: &mut dyn Write) -> std::io::Result<()> {
     if with_new {
         let mut table = Table::new([
             Column::Left("IMAGE"),
@@ -383,7 +375,7 @@ fn table(
                     .cell(age(new.first_seen, now));
             }
         }
-        table.write(out, output)?;
+        table.write(out)?;
     } else {
         let mut table = Table::new([
             Column::Left("IMAGE"),
@@ -409,7 +401,7 @@ fn table(
                 )
                 .styled(row.error.as_deref().unwrap_or_default(), BAD);
         }
-        table.write(out, output)?;
+        table.write(out)?;
     }
     for row in rows.iter().filter(|row| with_new && row.error.is_some()) {
         let error = row.error.as_deref().unwrap_or_default();
@@ -432,7 +424,8 @@ async fn watch(
         image: &'a str,
         canonical: String,
         tag: String,
-        event: &'static str,
+        #[serde(rename = "event")]
+        change: &'static str,
         at: Timestamp,
     }
     let mut first = true;
@@ -462,7 +455,7 @@ async fn watch(
             if first && scan.added.len() == scan.tags.len() {
                 continue;
             }
-            for (tags, event, sign, style) in [
+            for (tags, change, sign, style) in [
                 (&scan.added, "added", "+", GOOD),
                 (&scan.removed, "removed", "-", DIM),
             ] {
@@ -471,13 +464,13 @@ async fn watch(
                         image: &wanted.shown,
                         canonical: wanted.target.image.to_string(),
                         tag: tag.to_string(),
-                        event,
+                        change,
                         at: scan.scanned_at,
                     };
                     let mut out = output.stdout();
                     match output.format() {
                         Format::Table => {
-                            writeln!(out, "{style}{sign} {}:{tag}{style:#}", wanted.shown)?
+                            writeln!(out, "{style}{sign} {}:{tag}{style:#}", wanted.shown)?;
                         }
                         Format::Json => {
                             serde_json::to_writer(&mut out, &event)?;

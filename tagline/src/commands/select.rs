@@ -39,6 +39,10 @@ pub(crate) struct SelectArgs {
     image: Option<String>,
     /// Show the verdict for every tag, or for one
     #[arg(long, value_name = "TAG", num_args = 0..=1)]
+    #[expect(
+        clippy::option_option,
+        reason = "absent, without a tag, with one: as clap has it"
+    )]
     explain: Option<Option<String>>,
     /// Look at the tags and propose policies for them
     #[arg(long, conflicts_with_all = ["filename", "explain"])]
@@ -140,7 +144,7 @@ struct Question {
 }
 
 /// Selects.
-pub(crate) fn run(args: SelectArgs, global: &GlobalArgs, output: &Output) -> anyhow::Result<Exit> {
+pub(crate) fn run(args: &SelectArgs, global: &GlobalArgs, output: &Output) -> anyhow::Result<Exit> {
     let written = args.written.to_spec()?;
     if args.input.is_given() && written.is_some() {
         return Err(BadInput::error(
@@ -148,7 +152,7 @@ pub(crate) fn run(args: SelectArgs, global: &GlobalArgs, output: &Output) -> any
         ));
     }
     if args.suggest {
-        let tags = tags_of_flags(&args, global, output)?;
+        let tags = tags_of_flags(args, global, output)?;
         return super::suggest::run(&tags, output);
     }
     let questions = match written {
@@ -158,10 +162,10 @@ pub(crate) fn run(args: SelectArgs, global: &GlobalArgs, output: &Output) -> any
             vec![Question {
                 name: None,
                 policy,
-                tags: tags_of_flags(&args, global, output)?,
+                tags: tags_of_flags(args, global, output)?,
             }]
         }
-        None if args.input.is_given() => questions_of_files(&args, global, output)?,
+        None if args.input.is_given() => questions_of_files(args, global, output)?,
         None => {
             return Err(BadInput::error(
                 "no policy: give -f with an ImagePolicy, or one of --semver, --alphabetical, --numerical, --glob, --natural, --created, --first-seen, --sortable (or --suggest)",
@@ -193,11 +197,9 @@ pub(crate) fn run(args: SelectArgs, global: &GlobalArgs, output: &Output) -> any
     }
     let failed = answers.iter().any(|answer| answer.tag.is_none());
     if several {
-        output.print(&answers, |out, output| {
-            table_of_policies(&answers, out, output)
-        })?;
+        output.print(&answers, |out, _| table_of_policies(&answers, out))?;
     } else if let Some(answer) = answers.first() {
-        output.print(answer, |out, output| table_of_one(answer, out, output))?;
+        output.print(answer, |out, _| table_of_one(answer, out))?;
     }
     Ok(if failed { Exit::Failed } else { Exit::Done })
 }
@@ -239,11 +241,7 @@ fn ask(question: &Question, current: Option<Tag>, explain: bool) -> Answer {
     answer
 }
 
-fn table_of_one(
-    answer: &Answer,
-    out: &mut dyn std::io::Write,
-    output: &Output,
-) -> std::io::Result<()> {
+fn table_of_one(answer: &Answer, out: &mut dyn std::io::Write) -> std::io::Result<()> {
     match (&answer.tag, &answer.message) {
         (Some(tag), _) => writeln!(out, "{GOOD}{tag}{GOOD:#}")?,
         (None, message) => {
@@ -272,16 +270,12 @@ fn table_of_one(
                 .styled(verdict.verdict.as_str(), style)
                 .cell(&verdict.detail);
         }
-        table.write(out, output)?;
+        table.write(out)?;
     }
     Ok(())
 }
 
-fn table_of_policies(
-    answers: &[Answer],
-    out: &mut dyn std::io::Write,
-    output: &Output,
-) -> std::io::Result<()> {
+fn table_of_policies(answers: &[Answer], out: &mut dyn std::io::Write) -> std::io::Result<()> {
     let mut table = Table::new([
         Column::Left("POLICY"),
         Column::Left("TAG"),
@@ -301,7 +295,7 @@ fn table_of_policies(
             .cell(number(answer.matched))
             .cell(answer.message.as_deref().unwrap_or_default());
     }
-    table.write(out, output)?;
+    table.write(out)?;
     for answer in answers {
         if let Some(verdicts) = &answer.verdicts {
             writeln!(out, "\n{}", answer.policy.as_deref().unwrap_or_default())?;
@@ -317,7 +311,7 @@ fn table_of_policies(
                     .cell(verdict.verdict.as_str())
                     .cell(&verdict.detail);
             }
-            table.write(out, output)?;
+            table.write(out)?;
         }
     }
     Ok(())

@@ -65,19 +65,19 @@ struct SkipRow {
 }
 
 /// Updates.
-pub(crate) fn run(args: UpdateArgs, global: &GlobalArgs, output: &Output) -> anyhow::Result<Exit> {
+pub(crate) fn run(args: &UpdateArgs, global: &GlobalArgs, output: &Output) -> anyhow::Result<Exit> {
     if !args.input.is_given() {
         return Err(BadInput::error("no policies: give them with -f"));
     }
     let resources = args.input.load(output)?;
-    let (choices, all_chose) = choices(&args, global, resources, output)?;
+    let (choices, all_chose) = choices(args, global, resources, output)?;
     let options = DirectoryOptions {
         dry_run: args.dry_run,
         ..DirectoryOptions::default()
     };
     let update = directory::update(&args.path, &choices, &options)
         .map_err(|error| BadInput::error(format!("--path {:#}", anyhow::Error::from(error))))?;
-    tell_skipped(&args, &update, output);
+    tell_skipped(args, &update, output);
     let updated = Updated::new(&update);
     output.print(&updated, |out, _| {
         update

@@ -142,9 +142,8 @@ impl Demo<'_> {
             return Err(interrupted());
         }
         let report = service.report();
-        self.output.print(&report, |out, output| {
-            commands::run::table(&report, out, output)
-        })?;
+        self.output
+            .print(&report, |out, _output| commands::run::table(&report, out))?;
         if report.has_failures() {
             bail!("an object failed");
         }

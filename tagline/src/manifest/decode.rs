@@ -70,9 +70,9 @@ pub(crate) fn decode<T: de::DeserializeOwned>(
                 return Err(faults);
             }
             Err(error) => {
-                let key = error.key.clone();
+                let key = error.field.clone();
                 let missing_after_removal =
-                    error.missing && state.set_aside.borrow().contains(&key);
+                    error.missing.is_some() && state.set_aside.borrow().contains(&key);
                 if !missing_after_removal {
                     state.push(error.into_fault());
                 }
@@ -137,10 +137,8 @@ impl fmt::Display for Path<'_> {
 struct DecodeError {
     at: Option<Position>,
     /// The path whose value did not fit, or of the field that is missing.
-    key: String,
     field: String,
-    missing: bool,
-    missing_name: Option<&'static str>,
+    missing: Option<&'static str>,
     message: String,
     help: Option<String>,
 }
@@ -161,7 +159,7 @@ impl DecodeError {
         }
         self.at = Some(node.at);
         self.field = path.to_string();
-        if let Some(name) = self.missing_name {
+        if let Some(name) = self.missing {
             let inner = Path {
                 parent: Some(path),
                 segment: Segment::Key(name),
@@ -171,7 +169,6 @@ impl DecodeError {
             "the value does not fit here".clone_into(&mut self.message);
             self.help = None;
         }
-        self.key.clone_from(&self.field);
         self
     }
 }
@@ -188,10 +185,8 @@ impl de::Error for DecodeError {
     fn custom<T: fmt::Display>(message: T) -> Self {
         Self {
             at: None,
-            key: String::new(),
             field: String::new(),
-            missing: false,
-            missing_name: None,
+            missing: None,
             message: message.to_string(),
             help: None,
         }
@@ -238,8 +233,7 @@ impl de::Error for DecodeError {
 
     fn missing_field(field: &'static str) -> Self {
         let mut error = Self::custom("this field is required");
-        error.missing = true;
-        error.missing_name = Some(field);
+        error.missing = Some(field);
         error.help = Some(format!("add {field:?}"));
         error
     }
@@ -485,7 +479,7 @@ impl<'de> Deserializer<'de> for Decoder<'_> {
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         match &self.node.kind {
             NodeKind::Sequence(items) => {
-                let result = visitor.visit_seq(Items {
+                let result = visitor.visit_seq(Elements {
                     of: self,
                     next: 0,
                     items,
@@ -603,13 +597,13 @@ impl<'de> de::MapAccess<'de> for Fields<'_> {
     }
 }
 
-struct Items<'a> {
+struct Elements<'a> {
     of: Decoder<'a>,
     next: usize,
     items: &'a [std::rc::Rc<Node>],
 }
 
-impl<'de> de::SeqAccess<'de> for Items<'_> {
+impl<'de> de::SeqAccess<'de> for Elements<'_> {
     type Error = DecodeError;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(

@@ -32,7 +32,7 @@ pub(crate) fn parse_bytes(bytes: &[u8]) -> (Vec<Document>, Vec<SyntaxFault>) {
             let valid = &bytes[..error.valid_up_to()];
             let line_start = valid.iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
             let at = Position {
-                line: count(valid.iter().filter(|b| **b == b'\n').count() + 1),
+                line: count(valid.split(|b| *b == b'\n').count()),
                 column: count(
                     String::from_utf8_lossy(&valid[line_start..])
                         .chars()
@@ -358,10 +358,10 @@ mod tests {
         let mut bomb = String::from("a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n");
         for level in 1..12 {
             let before = format!("*a{}", level - 1);
-            bomb.push_str(&format!(
-                "a{level}: &a{level} [{}]\n",
+            bomb = format!(
+                "{bomb}a{level}: &a{level} [{}]\n",
                 vec![before; 10].join(",")
-            ));
+            );
         }
         let (documents, faults) = parse(&bomb);
         assert!(documents.is_empty());

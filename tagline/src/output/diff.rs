@@ -40,6 +40,6 @@ mod tests {
         let text = String::from_utf8(out).unwrap();
         assert!(text.contains('\u{1b}'));
         let plain: String = anstream::adapter::strip_str(&text).to_string();
-        assert_eq!(plain, patch.replace('\r', ""));
+        assert_eq!(plain, patch);
     }
 }

@@ -156,7 +156,7 @@ impl Output {
     }
 
     /// Columns of the terminal on standard output; `None` when it is not one.
-    pub(crate) fn width(&self) -> Option<usize> {
+    pub(crate) fn width() -> Option<usize> {
         terminal_size::terminal_size_of(io::stdout())
             .map(|(width, _)| usize::from(width.0))
             .filter(|width| *width >= 20)

@@ -18,7 +18,7 @@ pub(crate) struct Progress {
 /// One bar. Gone when dropped.
 #[derive(Debug)]
 pub(crate) struct Bar {
-    bar: Option<ProgressBar>,
+    drawn: Option<ProgressBar>,
     bars: Option<MultiProgress>,
     started: Instant,
     noted: Instant,
@@ -50,7 +50,7 @@ impl Progress {
             bar
         });
         Bar {
-            bar,
+            drawn: bar,
             bars: self.bars.clone(),
             started: Instant::now(),
             noted: Instant::now(),
@@ -69,7 +69,7 @@ impl Progress {
 impl Bar {
     /// One more step is done.
     pub(crate) fn step(&mut self) {
-        let Some(bar) = &self.bar else {
+        let Some(bar) = &self.drawn else {
             return;
         };
         bar.inc(1);
@@ -86,7 +86,7 @@ impl Bar {
     /// Shows the budget that the work waits for, every half second.
     pub(crate) fn budgets(&mut self, budgets: impl FnOnce() -> Vec<BudgetStatus>) {
         let Some(bar) = self
-            .bar
+            .drawn
             .as_ref()
             .filter(|_| self.noted.elapsed() >= NOTE_EVERY)
         else {
@@ -114,7 +114,7 @@ fn budget_note(budgets: &[BudgetStatus]) -> String {
 
 impl Drop for Bar {
     fn drop(&mut self) {
-        if let Some(bar) = &self.bar {
+        if let Some(bar) = &self.drawn {
             bar.finish_and_clear();
         }
     }

@@ -57,8 +57,8 @@ impl Table {
     ///
     /// # Errors
     /// When the writer fails.
-    pub(crate) fn write(&self, out: &mut dyn Write, output: &Output) -> io::Result<()> {
-        self.write_within(out, output.width())
+    pub(crate) fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        self.write_within(out, Output::width())
     }
 
     fn write_within(&self, out: &mut dyn Write, width: Option<usize>) -> io::Result<()> {

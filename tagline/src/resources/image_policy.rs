@@ -182,7 +182,7 @@ impl ImagePolicySpec {
             self.interval
                 .map(|interval| interval.0)
                 .filter(|interval| !interval.is_zero())
-                .unwrap_or(Duration::from_secs(600))
+                .unwrap_or(Duration::from_mins(10))
         })
     }
 }

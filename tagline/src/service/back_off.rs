@@ -31,7 +31,7 @@ mod tests {
     #[test]
     fn pauses_double_up_to_the_longest() {
         let object = ObjectKey::new(Kind::ImagePolicy, ObjectName::new("a", "b"));
-        let (first, longest) = (Duration::from_millis(750), Duration::from_secs(900));
+        let (first, longest) = (Duration::from_millis(750), Duration::from_mins(15));
         let mut last = Duration::ZERO;
         for failures in 1..8 {
             let pause = pause(failures, first, longest, &object);

@@ -82,7 +82,7 @@ pub(crate) fn remote(
         .map_err(|error| source_failed(format!("{}: {error}", object.key)))
 }
 
-fn source_failed(message: String) -> Failure {
+fn source_failed(message: impl std::fmt::Display) -> Failure {
     Failure::retried(
         "SourceManagerFailed",
         format!("failed configuring source manager: {message}"),

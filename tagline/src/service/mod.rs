@@ -293,7 +293,7 @@ impl Service {
                 match done {
                     Done::Scanned(key, result) => self.take_scan(&key, result),
                     Done::Evaluated(name, version, answer) => {
-                        self.take_evaluation(&name, version, *answer)
+                        self.take_evaluation(&name, version, *answer);
                     }
                     Done::Published(name, publication, started, result) => {
                         self.take_publish(&name, &publication, started, result);

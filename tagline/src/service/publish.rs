@@ -4,8 +4,8 @@ use super::git_access;
 use super::push_branches;
 use super::status::{Failure, ImageRef};
 use crate::resources::{
-    CommitGrouping, GitReference, GitSpec, ImageUpdateAutomationSpec, Object, ObjectName,
-    Resources, SecretData, SigningKeyType, UpdateStrategyName,
+    CommitGrouping, GitReference, GitRepositorySpec, GitSpec, ImageUpdateAutomationSpec, Object,
+    ObjectName, Resources, SecretData, SigningKeyType, UpdateStrategyName,
 };
 use crate::settings::Settings;
 use jiff::Timestamp;
@@ -97,25 +97,7 @@ pub(crate) fn prepare<'p>(
             ),
         ));
     }
-    let repository = resources.git_repositories.get(&source).ok_or_else(|| {
-        let why = resources
-            .refused
-            .iter()
-            .find(|refused| {
-                refused.key.kind == crate::resources::Kind::GitRepository
-                    && refused.key.name == source
-            })
-            .map_or_else(
-                || format!("GitRepository {source} not found"),
-                |refused| {
-                    format!(
-                        "GitRepository {source} at {} cannot be used: {}",
-                        refused.place, refused.message
-                    )
-                },
-            );
-        source_failed(format!("referenced git repository does not exist: {why}"))
-    })?;
+    let repository = source_of(&source, resources)?;
     if spec.update.strategy == UpdateStrategyName::Annotations {
         return Err(Failure::stalled(
             "InvalidUpdateStrategy",
@@ -166,18 +148,7 @@ pub(crate) fn prepare<'p>(
             .map_err(|error| source_failed(format!("{}: spec.ignore: {error}", repository.key)))?;
     }
     request.holds = holds.to_vec();
-    let mut choices = Choices::new();
-    let mut observed = BTreeMap::new();
-    for name in policies_of(automation, resources) {
-        let policy = PolicyName::new(name.namespace.as_str(), name.name.as_str());
-        match latest(name) {
-            Some(image) => {
-                choices.insert(policy, image.into());
-                observed.insert(observed_name(own, name), image.clone());
-            }
-            None => choices.insert_undecided(policy),
-        }
-    }
+    let (choices, observed) = choices_of(automation, resources, latest);
     let branches = match request.push.branch.as_deref() {
         Some(branch) if branch.contains("{{") => {
             Some(push_branches::divide(branch, automation, &choices)?)
@@ -193,6 +164,53 @@ pub(crate) fn prepare<'p>(
         branches,
         observed,
     })
+}
+
+fn source_of<'r>(
+    source: &ObjectName,
+    resources: &'r Resources,
+) -> Result<&'r Arc<Object<GitRepositorySpec>>, Failure> {
+    resources.git_repositories.get(source).ok_or_else(|| {
+        let why = resources
+            .refused
+            .iter()
+            .find(|refused| {
+                refused.key.kind == crate::resources::Kind::GitRepository
+                    && refused.key.name == *source
+            })
+            .map_or_else(
+                || format!("GitRepository {source} not found"),
+                |refused| {
+                    format!(
+                        "GitRepository {source} at {} cannot be used: {}",
+                        refused.place, refused.message
+                    )
+                },
+            );
+        source_failed(format!("referenced git repository does not exist: {why}"))
+    })
+}
+
+/// What the automation's policies chose: for the editor, and for the status.
+fn choices_of<'p>(
+    automation: &Object<ImageUpdateAutomationSpec>,
+    resources: &Resources,
+    latest: impl Fn(&ObjectName) -> Option<&'p ImageRef>,
+) -> (Choices, BTreeMap<String, ImageRef>) {
+    let own = automation.key.name.namespace.as_str();
+    let mut choices = Choices::new();
+    let mut observed = BTreeMap::new();
+    for name in policies_of(automation, resources) {
+        let policy = PolicyName::new(name.namespace.as_str(), name.name.as_str());
+        match latest(name) {
+            Some(image) => {
+                choices.insert(policy, image.into());
+                observed.insert(observed_name(own, name), image.clone());
+            }
+            None => choices.insert_undecided(policy),
+        }
+    }
+    (choices, observed)
 }
 
 fn message(
@@ -271,7 +289,7 @@ fn signer(key_type: SigningKeyType, secret: &Object<SecretData>) -> Result<Signe
     }
 }
 
-fn source_failed(message: String) -> Failure {
+fn source_failed(message: impl std::fmt::Display) -> Failure {
     Failure::retried(
         "SourceManagerFailed",
         format!("failed configuring source manager: {message}"),

@@ -147,7 +147,7 @@ pub(crate) fn access(
     Ok(access)
 }
 
-fn authentication_failed(message: String) -> Failure {
+fn authentication_failed(message: impl fmt::Display) -> Failure {
     Failure::retried(
         "AuthenticationFailed",
         format!("failed to configure authentication options: {message}"),

@@ -80,30 +80,27 @@ impl Service {
         for (name, object) in &resources.image_repositories {
             let exclusion_list = object.spec.exclusions();
             let known = self.states.repositories.get_mut(name);
-            let exclusions_changed = match known {
-                Some(state) => {
-                    let changed = state.object.spec.exclusions() != exclusion_list;
-                    let image_changed = state.object.spec.image != object.spec.image;
-                    state.object = Arc::clone(object);
-                    if image_changed {
-                        state.status.last_scan_result = None;
-                    }
-                    changed || image_changed
+            let exclusions_changed = if let Some(state) = known {
+                let changed = state.object.spec.exclusions() != exclusion_list;
+                let image_changed = state.object.spec.image != object.spec.image;
+                state.object = Arc::clone(object);
+                if image_changed {
+                    state.status.last_scan_result = None;
                 }
-                None => {
-                    let status: RepositoryStatus = self.memory.load(&repository_key(name))?;
-                    let outdated = status.observed_exclusion_list != exclusion_list;
-                    self.states.repositories.insert(
-                        name.clone(),
-                        RepositoryState {
-                            object: Arc::clone(object),
-                            exclusions: exclusion_set(&exclusion_list),
-                            status,
-                            tried: false,
-                        },
-                    );
-                    outdated
-                }
+                changed || image_changed
+            } else {
+                let status: RepositoryStatus = self.memory.load(&repository_key(name))?;
+                let outdated = status.observed_exclusion_list != exclusion_list;
+                self.states.repositories.insert(
+                    name.clone(),
+                    RepositoryState {
+                        object: Arc::clone(object),
+                        exclusions: exclusion_set(&exclusion_list),
+                        status,
+                        tried: false,
+                    },
+                );
+                outdated
             };
             if exclusions_changed && let Some(state) = self.states.repositories.get_mut(name) {
                 state.exclusions = exclusion_set(&exclusion_list);
@@ -154,28 +151,25 @@ impl Service {
         self.dirty_policies
             .retain(|name| resources.image_policies.contains_key(name));
         for (name, object) in &resources.image_policies {
-            let changed = match self.states.policies.get_mut(name) {
-                Some(state) => {
-                    let changed = state.object.spec != object.spec;
-                    state.object = Arc::clone(object);
-                    changed
-                }
-                None => {
-                    let status = self.memory.load(&policy_key(name))?;
-                    self.states.policies.insert(
-                        name.clone(),
-                        PolicyState {
-                            object: Arc::clone(object),
-                            compiled: None,
-                            status,
-                            evaluation: None,
-                            counts: (0, 0),
-                            failures: 0,
-                            running: false,
-                        },
-                    );
-                    true
-                }
+            let changed = if let Some(state) = self.states.policies.get_mut(name) {
+                let changed = state.object.spec != object.spec;
+                state.object = Arc::clone(object);
+                changed
+            } else {
+                let status = self.memory.load(&policy_key(name))?;
+                self.states.policies.insert(
+                    name.clone(),
+                    PolicyState {
+                        object: Arc::clone(object),
+                        compiled: None,
+                        status,
+                        evaluation: None,
+                        counts: (0, 0),
+                        failures: 0,
+                        running: false,
+                    },
+                );
+                true
             };
             let compiled = self.compile(name);
             let Some(state) = self.states.policies.get_mut(name) else {
@@ -237,44 +231,40 @@ impl Service {
             .retain(|name| resources.automations.contains_key(name));
         for (name, object) in &resources.automations {
             let requested = object.requested_at().map(str::to_owned);
-            match self.states.automations.get_mut(name) {
-                Some(state) => {
-                    let asked =
-                        requested.is_some() && requested != state.status.last_handled_reconcile_at;
-                    let changed = state.object.spec != object.spec || asked;
-                    state.object = Arc::clone(object);
-                    if changed {
-                        state.status.last_handled_reconcile_at = requested;
-                        state.failures = 0;
-                        self.due_automations.insert(name.clone());
-                    }
+            if let Some(state) = self.states.automations.get_mut(name) {
+                let asked =
+                    requested.is_some() && requested != state.status.last_handled_reconcile_at;
+                let changed = state.object.spec != object.spec || asked;
+                state.object = Arc::clone(object);
+                if changed {
+                    state.status.last_handled_reconcile_at = requested;
+                    state.failures = 0;
+                    self.due_automations.insert(name.clone());
                 }
-                None => {
-                    let mut status: AutomationStatus = self.memory.load(&automation_key(name))?;
-                    let asked =
-                        requested.is_some() && requested != status.last_handled_reconcile_at;
-                    status.last_handled_reconcile_at = requested;
-                    let state = AutomationState {
-                        object: Arc::clone(object),
-                        status,
-                        outcomes: Arc::default(),
-                        remote: None,
-                        failures: 0,
-                        running: false,
-                    };
-                    let last = state.status.last_automation_run_time;
-                    let interval = jiff::SignedDuration::try_from(object.spec.interval.0)
-                        .unwrap_or(jiff::SignedDuration::MAX);
-                    let fresh = state.status.observed_spec.as_deref()
-                        == Some(&*spec_fingerprint(&object.spec))
-                        && state.status.conditions.is_ready();
-                    let due = last
-                        .filter(|_| fresh && !asked)
-                        .and_then(|last| last.checked_add(interval).ok())
-                        .unwrap_or(now);
-                    self.states.automations.insert(name.clone(), state);
-                    self.timers.set(automation_key(name), due);
-                }
+            } else {
+                let mut status: AutomationStatus = self.memory.load(&automation_key(name))?;
+                let asked = requested.is_some() && requested != status.last_handled_reconcile_at;
+                status.last_handled_reconcile_at = requested;
+                let state = AutomationState {
+                    object: Arc::clone(object),
+                    status,
+                    outcomes: Arc::default(),
+                    remote: None,
+                    failures: 0,
+                    running: false,
+                };
+                let last = state.status.last_automation_run_time;
+                let interval = jiff::SignedDuration::try_from(object.spec.interval.0)
+                    .unwrap_or(jiff::SignedDuration::MAX);
+                let fresh = state.status.observed_spec.as_deref()
+                    == Some(&*spec_fingerprint(&object.spec))
+                    && state.status.conditions.is_ready();
+                let due = last
+                    .filter(|_| fresh && !asked)
+                    .and_then(|last| last.checked_add(interval).ok())
+                    .unwrap_or(now);
+                self.states.automations.insert(name.clone(), state);
+                self.timers.set(automation_key(name), due);
             }
         }
         Ok(())

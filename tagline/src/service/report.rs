@@ -164,7 +164,7 @@ impl Service {
             );
             if let Some(Activity::LeftOut(why)) = self.targets.of_repository.get(name) {
                 entry.state = ObjectState::LeftOut;
-                entry.reason = "Excluded".to_owned();
+                "Excluded".clone_into(&mut entry.reason);
                 entry.message.clone_from(why);
             }
             if let Some(result) = &state.status.last_scan_result {

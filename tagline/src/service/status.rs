@@ -10,7 +10,7 @@ use tagline_policy::ImageReference;
 pub(crate) struct Condition {
     /// `Ready` or `Stalled`.
     #[serde(rename = "type")]
-    pub(crate) condition_type: ConditionType,
+    pub(crate) kind: ConditionType,
     /// `True`, `False` or `Unknown`.
     pub(crate) status: ConditionStatus,
     /// A word for programs.
@@ -209,7 +209,7 @@ impl Conditions {
     pub(crate) fn ready_condition(&self) -> Option<&Condition> {
         self.0
             .iter()
-            .find(|condition| condition.condition_type == ConditionType::Ready)
+            .find(|condition| condition.kind == ConditionType::Ready)
     }
 
     /// Whether Ready is True.
@@ -219,8 +219,7 @@ impl Conditions {
     }
 
     fn remove(&mut self, condition_type: ConditionType) {
-        self.0
-            .retain(|condition| condition.condition_type != condition_type);
+        self.0.retain(|condition| condition.kind != condition_type);
     }
 
     fn set(
@@ -234,7 +233,7 @@ impl Conditions {
         let old = self
             .0
             .iter()
-            .find(|condition| condition.condition_type == condition_type);
+            .find(|condition| condition.kind == condition_type);
         let unchanged = old.is_some_and(|old| {
             old.status == status && old.reason == reason && old.message == message
         });
@@ -243,14 +242,14 @@ impl Conditions {
         }
         self.remove(condition_type);
         self.0.push(Condition {
-            condition_type,
+            kind: condition_type,
             status,
             reason: reason.to_owned(),
             message,
             last_transition_time: whole_seconds(now),
         });
         self.0
-            .sort_by_key(|condition| condition.condition_type == ConditionType::Ready);
+            .sort_by_key(|condition| condition.kind == ConditionType::Ready);
     }
 }
 
@@ -312,10 +311,10 @@ pub(crate) fn resolved_message(latest: &ImageRef, previous: Option<&ImageRef>) -
         latest.name, latest.tag
     );
     if let Some(digest) = &latest.digest {
-        message.push_str(&format!(" with digest {digest}"));
+        message = format!("{message} with digest {digest}");
     }
     if let Some(previous) = previous.filter(|previous| *previous != latest) {
-        message.push_str(&format!(" (previously {previous})"));
+        message = format!("{message} (previously {previous})");
     }
     message
 }

@@ -89,28 +89,25 @@ impl Targets {
         let interval =
             SignedDuration::try_from(object.spec.interval.0).unwrap_or(SignedDuration::MAX);
         let timeout = object.spec.scan_timeout();
-        match self.by_key.get_mut(&key) {
-            Some(target) => {
-                target.interval = match (target.interval.is_zero(), interval.is_zero()) {
-                    (true, _) => interval,
-                    (_, true) => target.interval,
-                    _ => target.interval.min(interval),
-                };
-                target.timeout = target.timeout.max(timeout);
-                target.repositories.push(name.clone());
-            }
-            None => {
-                let repositories = vec![name.clone()];
-                self.by_key.insert(
-                    key.clone(),
-                    Target {
-                        scan,
-                        interval,
-                        timeout,
-                        repositories,
-                    },
-                );
-            }
+        if let Some(target) = self.by_key.get_mut(&key) {
+            target.interval = match (target.interval.is_zero(), interval.is_zero()) {
+                (true, _) => interval,
+                (_, true) => target.interval,
+                _ => target.interval.min(interval),
+            };
+            target.timeout = target.timeout.max(timeout);
+            target.repositories.push(name.clone());
+        } else {
+            let repositories = vec![name.clone()];
+            self.by_key.insert(
+                key.clone(),
+                Target {
+                    scan,
+                    interval,
+                    timeout,
+                    repositories,
+                },
+            );
         }
         Activity::Scanned(key)
     }

@@ -79,7 +79,7 @@ impl Ended {
         let mut text = format!("exit {}\n", self.code);
         for (name, content) in [("stdout", &self.stdout), ("stderr", &self.stderr)] {
             if !content.is_empty() {
-                text.push_str(&format!("--- {name}\n{content}"));
+                text = format!("{text}--- {name}\n{content}");
                 if !content.ends_with('\n') {
                     text.push('\n');
                 }

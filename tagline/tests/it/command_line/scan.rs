@@ -200,20 +200,20 @@ fn what_a_registry_does_wrong_is_told_with_what_to_do() {
         let image = format!("{}/x/y", server.authority());
         let ended = place.run(&["tags", "--insecure", &image]);
         assert_eq!(ended.code, 1, "{name}: {}", ended.shown());
-        all.push_str(&format!(
-            "{name}\n  {}\n",
+        all = format!(
+            "{all}{name}\n  {}\n",
             ended
                 .stderr
                 .trim()
                 .replace(&server.authority(), "127.0.0.1:12345")
-        ));
+        );
     }
     let refused = place.run(&["tags", "--insecure", "127.0.0.1:1/x/y"]);
-    all.push_str(&format!("nothing listens\n  {}\n", refused.stderr.trim()));
+    all = format!("{all}nothing listens\n  {}\n", refused.stderr.trim());
     for image in ["https://ghcr.io/org/app", "ghcr.io/org/app:1.0", "Org/App"] {
         let ended = place.run(&["tags", image]);
         assert_eq!(ended.code, 2);
-        all.push_str(&format!("{image}\n  {}\n", ended.stderr.trim()));
+        all = format!("{all}{image}\n  {}\n", ended.stderr.trim());
     }
     insta::assert_snapshot!("scan_mistakes", all);
 }

@@ -191,11 +191,11 @@ fn what_is_wrong_is_shown_with_a_caret() {
         let ended = place.run(&arguments);
         assert_eq!(ended.code, 2, "{}", ended.shown());
         assert_eq!(ended.stdout, "");
-        all.push_str(&format!(
-            "$ tagline select {}\n{}\n",
+        all = format!(
+            "{all}$ tagline select {}\n{}\n",
             flags.join(" "),
             ended.stderr
-        ));
+        );
     }
     let missing = place.run(&["select", "--semver", "*", "--tags", "nowhere.txt"]);
     assert_eq!(missing.code, 2);
