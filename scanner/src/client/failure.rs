@@ -88,14 +88,15 @@ fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn 
 }
 
 fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
-    chain(error).find_map(|error| {
-        error.downcast_ref::<E>().or_else(|| {
-            // An io::Error does not give what it wraps as its source, but the source of that.
-            error
-                .downcast_ref::<io::Error>()
-                .and_then(io::Error::get_ref)
-                .and_then(|inner| inner.downcast_ref::<E>())
-        })
+    chain(error).find_map(unwrapped)
+}
+
+/// The error itself, or what it wraps: an `io::Error` gives as its source not what it wraps but the source of that, and
+/// a TLS error arrives wrapped twice.
+fn unwrapped<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
+    error.downcast_ref::<E>().or_else(|| {
+        let wrapped = error.downcast_ref::<io::Error>()?.get_ref()?;
+        unwrapped(wrapped)
     })
 }
 

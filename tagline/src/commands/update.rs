@@ -3,7 +3,7 @@
 use super::input::InputArgs;
 use crate::cli::GlobalArgs;
 use crate::exit::{BadInput, Exit};
-use crate::output::{Output, colored_diff, counted_noun};
+use crate::output::{Output, counted_noun};
 use crate::resources::{ObjectName, Resources};
 use crate::service::Service;
 use crate::settings::{RegistryArgs, ServiceArgs, Settings};
@@ -79,11 +79,9 @@ pub(crate) fn run(args: &UpdateArgs, global: &GlobalArgs, output: &Output) -> an
         .map_err(|error| BadInput::error(format!("--path {:#}", anyhow::Error::from(error))))?;
     tell_skipped(args, &update, output);
     let updated = Updated::new(&update);
-    output.print(&updated, |out, _| {
-        update
-            .files
-            .iter()
-            .try_for_each(|file| colored_diff(out, &file.diff))
+    output.print(&updated, |_, output| {
+        let mut diffs = update.files.iter().map(|file| file.diff.as_str());
+        diffs.try_for_each(|diff| output.print_diff(diff))
     })?;
     if !update.files.is_empty() {
         let (values, files) = (updated.changes.len(), update.files.len());

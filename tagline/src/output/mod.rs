@@ -121,6 +121,22 @@ impl Output {
         out.flush()
     }
 
+    /// Prints a unified diff: coloured where colours are wanted, otherwise its very bytes (carriage returns, too), so
+    /// that it can be applied.
+    ///
+    /// # Errors
+    /// When standard output is closed or full.
+    pub(crate) fn print_diff(&self, diff: &str) -> io::Result<()> {
+        let mut out = self.stdout();
+        if out.current_choice() == anstream::ColorChoice::Never {
+            let mut out = out.into_inner();
+            out.write_all(diff.as_bytes())?;
+            return out.flush();
+        }
+        colored_diff(&mut out, diff)?;
+        out.flush()
+    }
+
     /// Says something to a person on standard error.
     pub(crate) fn say(&self, text: &str) {
         self.progress.suspend(|| {

@@ -104,6 +104,12 @@ pub(crate) fn prepare<'p>(
             "unsupported update strategy: Annotations",
         ));
     }
+    if git.pull_request.is_some() {
+        return Err(Failure::stalled(
+            "InvalidSourceConfiguration",
+            "spec.git.pullRequest is not supported by this version: remove it, push to spec.git.push.branch and open the pull request there",
+        ));
+    }
     let remote = git_access::remote(repository, resources, settings.git_timeout)?;
     let reference = git
         .checkout
@@ -271,22 +277,23 @@ fn signer(key_type: SigningKeyType, secret: &Object<SecretData>) -> Result<Signe
     let read = |key| {
         text(&secret.spec, key).map_err(|error| source_failed(format!("{}: {error}", secret.key)))
     };
-    match key_type {
+    let required = |key: &'static str, article: &str| {
+        read(key)?.ok_or_else(|| {
+            source_failed(format!(
+                "signing key secret '{}' does not contain {article} '{key}' key",
+                secret.key.name
+            ))
+        })
+    };
+    let signer = match key_type {
         SigningKeyType::Ssh => {
-            let identity = read("identity")?.ok_or_else(|| {
-                source_failed(format!(
-                    "signing key secret '{}' does not contain a 'identity' key",
-                    secret.key.name
-                ))
-            })?;
-            Signer::ssh(&identity, read("password")?.as_ref())
-                .map_err(|error| source_failed(format!("{}: {error}", secret.key)))
+            Signer::ssh(&required("identity", "an")?, read("password")?.as_ref())
         }
-        SigningKeyType::Gpg => Err(source_failed(format!(
-            "{}: OpenPGP signing is not built in; use a key of type ssh",
-            secret.key
-        ))),
-    }
+        SigningKeyType::Gpg => {
+            Signer::openpgp(&required("git.asc", "a")?, read("passphrase")?.as_ref())
+        }
+    };
+    signer.map_err(|error| source_failed(format!("{}: {error}", secret.key)))
 }
 
 fn source_failed(message: impl std::fmt::Display) -> Failure {
