@@ -27,7 +27,7 @@ fn choices(policies: usize, tag: &str) -> Choices {
         .collect()
 }
 
-/// A Deployment of 940 bytes, as large ones in GitOps repositories are.
+/// A Deployment of 940 bytes, as large ones in git-driven repositories are.
 fn deployment(n: usize, marked: bool) -> String {
     let mut text = format!(
         "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: app-{n}\n  namespace: apps\n  labels:\n    app.kubernetes.io/name: app-{n}\nspec:\n  replicas: 2\n  selector:\n    matchLabels:\n      app.kubernetes.io/name: app-{n}\n  template:\n    metadata:\n      labels:\n        app.kubernetes.io/name: app-{n}\n    spec:\n      containers:\n      - name: app\n        image: registry.example.com/team/app:1.0.0"
@@ -92,7 +92,7 @@ fn directory(c: &mut Criterion) {
     };
     group.bench_function("one policy changed", |b| b.iter(|| run(1, false)));
     group.bench_function("1,000 policies changed, dry run", |b| {
-        b.iter(|| run(1000, true))
+        b.iter(|| run(1000, true));
     });
     group.bench_function("1,000 policies changed", |b| b.iter(|| run(1000, false)));
     group.finish();

@@ -162,7 +162,7 @@ fn compiling(criterion: &mut Criterion) {
         ("numerical policy with filter", numerical()),
     ] {
         group.bench_function(name, |bencher| {
-            bencher.iter(|| Policy::compile(black_box(&spec)))
+            bencher.iter(|| Policy::compile(black_box(&spec)));
         });
     }
     group.finish();

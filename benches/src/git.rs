@@ -43,26 +43,25 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         options.files, options.marked, options.history
     );
     let url = server.url("fleet");
-    let mut rounds = Rounds::default();
-    let git = rounds.repeat("git: clone --depth 1, edit, commit, push", 3, |n| {
+    let git = repeat("git: clone --depth 1, edit, commit, push", 3, |n| {
         by_git(&url, n)
     })?;
 
     let storage = tempfile::tempdir()?;
     let over_http = Automation::new(storage.path(), &url)?;
     let mut choices = start(options)?;
-    let first = rounds.once("tagline over http: first run, one policy", || {
+    let first = once("tagline over http: first run, one policy", || {
         set(&mut choices, 0, "2.0.0")?;
         over_http.run(&choices, 1)
     })?;
-    let later = rounds.repeat("later run, one policy", options.rounds, |n| {
+    let later = repeat("later run, one policy", options.rounds, |n| {
         set(&mut choices, 1 + n, &format!("2.1.{n}"))?;
         over_http.run(&choices, 1)
     })?;
-    rounds.repeat("later run, nothing to do", options.rounds, |_| {
+    repeat("later run, nothing to do", options.rounds, |_| {
         over_http.run(&choices, 0)
     })?;
-    rounds.repeat(
+    repeat(
         "later run in a new process, one policy",
         options.rounds,
         |n| {
@@ -70,7 +69,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
             Automation::new(storage.path(), &url)?.run(&choices, 1)
         },
     )?;
-    rounds.once("later run, all policies", || {
+    once("later run, all policies", || {
         for n in 0..options.marked {
             set(&mut choices, n, "3.0.0")?;
         }
@@ -79,15 +78,15 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     // Without a server in this process, its CPU time is our own work.
     let storage = tempfile::tempdir()?;
     let in_directory = Automation::new(storage.path(), &repository.url())?;
-    rounds.once("tagline on a directory: first run, one policy", || {
+    once("tagline on a directory: first run, one policy", || {
         set(&mut choices, 0, "4.0.0")?;
         in_directory.run(&choices, 1)
     })?;
-    rounds.repeat("later run, one policy", options.rounds, |n| {
+    repeat("later run, one policy", options.rounds, |n| {
         set(&mut choices, 1 + n, &format!("4.1.{n}"))?;
         in_directory.run(&choices, 1)
     })?;
-    rounds.once("later run, all policies", || {
+    once("later run, all policies", || {
         for n in 0..options.marked {
             set(&mut choices, n, "5.0.0")?;
         }
@@ -102,41 +101,30 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Runs of one kind, each with its wall and CPU time.
-#[derive(Default)]
-struct Rounds;
+fn once(what: &str, mut run: impl FnMut() -> anyhow::Result<()>) -> anyhow::Result<Duration> {
+    repeat(what, 1, |_| run())
+}
 
-impl Rounds {
-    fn once(
-        &mut self,
-        what: &str,
-        mut run: impl FnMut() -> anyhow::Result<()>,
-    ) -> anyhow::Result<Duration> {
-        self.repeat(what, 1, |_| run())
+/// Runs it some times, prints and returns the median wall time.
+fn repeat(
+    what: &str,
+    rounds: u32,
+    mut run: impl FnMut(u32) -> anyhow::Result<()>,
+) -> anyhow::Result<Duration> {
+    let mut times = Vec::new();
+    for n in 0..rounds {
+        let (clock, cpu) = (Instant::now(), process::cpu_seconds());
+        run(n).with_context(|| what.to_owned())?;
+        times.push((clock.elapsed(), process::cpu_seconds() - cpu));
     }
-
-    /// The median wall time.
-    fn repeat(
-        &mut self,
-        what: &str,
-        rounds: u32,
-        mut run: impl FnMut(u32) -> anyhow::Result<()>,
-    ) -> anyhow::Result<Duration> {
-        let mut times = Vec::new();
-        for n in 0..rounds {
-            let (clock, cpu) = (Instant::now(), process::cpu_seconds());
-            run(n).with_context(|| what.to_owned())?;
-            times.push((clock.elapsed(), process::cpu_seconds() - cpu));
-        }
-        times.sort_by_key(|(wall, _)| *wall);
-        let (wall, cpu) = times[times.len() / 2];
-        println!(
-            "{what:48} {:7.0} ms wall {:7.0} ms CPU of this process",
-            wall.as_secs_f64() * 1e3,
-            cpu * 1e3
-        );
-        Ok(wall)
-    }
+    times.sort_by_key(|(wall, _)| *wall);
+    let (wall, cpu) = times[times.len() / 2];
+    println!(
+        "{what:48} {:7.0} ms wall {:7.0} ms CPU of this process",
+        wall.as_secs_f64() * 1e3,
+        cpu * 1e3
+    );
+    Ok(wall)
 }
 
 struct Automation {
