@@ -87,7 +87,7 @@ struct WrittenPolicy {
     /// By the time the tag was first seen: newest (asc) or oldest (desc)
     #[arg(long, value_name = "ORDER", group = "choice", num_args = 0..=1, default_missing_value = "asc")]
     first_seen: Option<String>,
-    /// A preset: timestamp (main-<sha>-<time>), build (<build>-<sha>) or calver (2024.01.15)
+    /// A preset: timestamp (main-SHA-TIME), build (BUILD-SHA) or calver (2024.01.15)
     #[arg(long, value_name = "PRESET", group = "choice")]
     sortable: Option<String>,
     /// Only tags that match this regular expression (RE2)

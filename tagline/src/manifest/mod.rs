@@ -1,6 +1,6 @@
 //! Manifest text in, typed values and placed problems out.
 //!
-//! YAML (and so JSON) is read into [`Node`]s that know their place; [`decode`] turns a node into a
+//! YAML (and so JSON) is read into [`Node`]s that know their place; [`decode()`] turns a node into a
 //! typed value with serde and finds every fault in one go, each with line, column and field path.
 
 mod decode;

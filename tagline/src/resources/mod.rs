@@ -1,7 +1,7 @@
 //! The objects that say what to do, read from manifest files: Flux's image kinds, git repositories,
 //! Secrets and what else stands in for a cluster.
 //!
-//! [`load`] reads them all and never fails as a whole: a broken object is refused and named as a
+//! [`load()`] reads them all and never fails as a whole: a broken object is refused and named as a
 //! [`Problem`](crate::manifest::Problem), the others are used.
 
 mod duration;

@@ -1,4 +1,4 @@
-//! Does what [`reconcile`] decides: looks, decides, acts, and looks again where somebody was faster.
+//! Does what [`reconcile()`] decides: looks, decides, acts, and looks again where somebody was faster.
 
 use std::collections::{BTreeMap, BTreeSet};
 

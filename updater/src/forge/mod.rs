@@ -6,11 +6,11 @@
 //! bring_about (driver) ──> reconcile (pure: what is to be done) ──> PullRequests (one module per forge)
 //! ```
 //!
-//! * [`PullRequests`] is the small set of operations every forge offers, on plain values. [`connect`] makes one
+//! * [`PullRequests`] is the small set of operations every forge offers, on plain values. [`connect()`] makes one
 //!   for a git remote: [`Provider`] and [`RepositoryAddress`] are read from its URL or given.
-//! * [`reconcile`] decides from what is wanted and what exists: create, update, close, delete a branch, or leave
+//! * [`reconcile()`] decides from what is wanted and what exists: create, update, close, delete a branch, or leave
 //!   alone because a person closed it. It does no I/O and is tested by tables and properties.
-//! * [`bring_about`] looks at the forge, asks [`reconcile`], and does it. Nothing is stored on our side: what must be
+//! * [`bring_about`] looks at the forge, asks [`reconcile()`], and does it. Nothing is stored on our side: what must be
 //!   remembered stands in a marker in the pull request's description ([`Marker`]), so a process that is killed at
 //!   any point finds its work again, and nothing is done twice.
 //!

@@ -44,7 +44,7 @@ pub enum MergeMethod {
 ///       limit: 10                  # open ones of this automation; default: no limit
 /// ```
 ///
-/// `provider`, `apiURL` and `secretRef` go into [`connect`](super::connect); `base`, `title` and `body` (rendered)
+/// `provider`, `apiURL` and `secretRef` go into [`connect`](super::connect()); `base`, `title` and `body` (rendered)
 /// into [`Wanted`](super::Wanted); the rest is here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PullRequestOptions {

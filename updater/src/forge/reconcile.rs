@@ -32,7 +32,7 @@ pub struct Wanted {
     pub branch: String,
     /// The commit the branch stands at.
     pub commit: Option<String>,
-    /// The title where the user gave a template, rendered; else [`title_for`] makes one.
+    /// The title where the user gave a template, rendered; else one is made.
     pub title: Option<String>,
     /// The user's text above the table, rendered.
     pub introduction: Option<String>,

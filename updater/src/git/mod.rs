@@ -1,6 +1,6 @@
 //! The git engine: bare mirrors of remotes, tree edits without a work tree, commits that arrive.
 //!
-//! [`crate::publish`] is the way in: it fetches, edits, commits and pushes, and does so again when somebody
+//! [`crate::publish()`] is the way in: it fetches, edits, commits and pushes, and does so again when somebody
 //! else was faster. All calls block: run them where that is allowed (`spawn_blocking`).
 
 mod commit;

@@ -14,7 +14,7 @@ pub struct CommitMessage {
     pub namespace: String,
     /// The automation's name.
     pub name: String,
-    /// `spec.git.commit.messageTemplate`; without one the message is [`standard`].
+    /// `spec.git.commit.messageTemplate`; without one the message is [`standard()`].
     pub template: Option<MessageTemplate>,
     /// `spec.git.commit.messageTemplateValues`.
     pub values: BTreeMap<String, String>,
