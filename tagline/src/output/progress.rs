@@ -1,6 +1,6 @@
 //! A progress bar on standard error for whatever takes longer than a second.
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use std::time::{Duration, Instant};
 use tagline_scanner::BudgetStatus;
 
@@ -42,9 +42,9 @@ impl Progress {
         let bar = self.bars.as_ref().map(|_| {
             let bar =
                 ProgressBar::with_draw_target(Some(total as u64), ProgressDrawTarget::hidden());
-            let template = "{msg} {wide_bar} {pos}/{len} {per_sec} {prefix}eta {eta}";
+            let template = "{msg} {wide_bar} {pos}/{len} {rate} {prefix}eta {eta}";
             if let Ok(style) = ProgressStyle::with_template(template) {
-                bar.set_style(style);
+                bar.set_style(style.with_key("rate", write_rate));
             }
             bar.set_message(what.to_owned());
             bar
@@ -118,4 +118,10 @@ impl Drop for Bar {
             bar.finish_and_clear();
         }
     }
+}
+
+/// Steps per second, as people read them: the library's own have four decimals.
+fn write_rate(state: &ProgressState, out: &mut dyn std::fmt::Write) {
+    // A formatter that refuses only leaves the rate out of the bar.
+    let _ = write!(out, "{:.1}/s", state.per_sec());
 }
