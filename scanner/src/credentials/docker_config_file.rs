@@ -1,7 +1,7 @@
 //! The docker configuration of the user this program runs as: `~/.docker/config.json`, with its helpers.
 
+use super::credential_helper::Helpers;
 use super::docker_config::{DockerConfig, Pattern};
-use super::helper::Helpers;
 use super::{Credential, CredentialError, CredentialSource, ProvideCredentials};
 use crate::sync::lock;
 use futures_util::future::BoxFuture;

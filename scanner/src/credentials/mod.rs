@@ -4,9 +4,9 @@
 //! image in the order they are to be tried; on a 401 the client goes on with the next one.
 
 mod cloud;
+mod credential_helper;
 mod docker_config;
 mod docker_config_file;
-mod helper;
 
 pub use cloud::{CloudOptions, CloudProvider, UnknownProvider};
 

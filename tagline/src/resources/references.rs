@@ -45,6 +45,16 @@ impl Collector<'_> {
             at: self.manifest.nearest_position(field),
         });
     }
+
+    fn add_secret(
+        &mut self,
+        namespace: &str,
+        secret: Option<&super::metadata::LocalReference>,
+        field: &'static str,
+    ) {
+        let name = secret.map(|secret| secret.name.as_str());
+        self.add(Kind::Secret, namespace, name, field);
+    }
 }
 
 impl Refers for ImageRepositorySpec {
@@ -53,25 +63,15 @@ impl Refers for ImageRepositorySpec {
             manifest,
             found: Vec::new(),
         };
-        let name = |reference: &Option<super::metadata::LocalReference>| {
-            reference.as_ref().map(|reference| reference.name.clone())
-        };
-        all.add(
-            Kind::Secret,
+        all.add_secret(namespace, self.secret_ref.as_ref(), "spec.secretRef.name");
+        all.add_secret(
             namespace,
-            name(&self.secret_ref).as_deref(),
-            "spec.secretRef.name",
-        );
-        all.add(
-            Kind::Secret,
-            namespace,
-            name(&self.cert_secret_ref).as_deref(),
+            self.cert_secret_ref.as_ref(),
             "spec.certSecretRef.name",
         );
-        all.add(
-            Kind::Secret,
+        all.add_secret(
             namespace,
-            name(&self.proxy_secret_ref).as_deref(),
+            self.proxy_secret_ref.as_ref(),
             "spec.proxySecretRef.name",
         );
         all.add(
@@ -142,19 +142,10 @@ impl Refers for GitRepositorySpec {
             manifest,
             found: Vec::new(),
         };
-        let name = |reference: &Option<super::metadata::LocalReference>| {
-            reference.as_ref().map(|reference| reference.name.clone())
-        };
-        all.add(
-            Kind::Secret,
+        all.add_secret(namespace, self.secret_ref.as_ref(), "spec.secretRef.name");
+        all.add_secret(
             namespace,
-            name(&self.secret_ref).as_deref(),
-            "spec.secretRef.name",
-        );
-        all.add(
-            Kind::Secret,
-            namespace,
-            name(&self.proxy_secret_ref).as_deref(),
+            self.proxy_secret_ref.as_ref(),
             "spec.proxySecretRef.name",
         );
         all.found
