@@ -50,8 +50,9 @@ pub use single_flight::SingleFlight;
 #[doc(hidden)]
 pub use store::read_any_bytes as read_any_stored_bytes;
 pub use store::{
-    Batch, Due, LastError, ListingOrder, PartialListing, RegistryMemory, StateTable, StoreCheck,
-    StoreError, StoreOptions, StoreStats, StoredTags, TagDigest, TagStore, TargetRecord,
+    Batch, Due, LastError, LaterPage, ListingOrder, PartialListing, RegistryMemory, StateTable,
+    StoreCheck, StoreError, StoreOptions, StoreStats, StoredTags, TagDigest, TagStore,
+    TargetRecord,
 };
 pub use tag_set::{InvalidTagSet, Merged, TagCursor, TagSet, TagSetBuilder, UnpackedTags};
 pub use target::{Access, ScanTarget};

@@ -5,18 +5,23 @@ use crate::target_key::TargetKey;
 use jiff::Timestamp;
 use std::fmt;
 use std::sync::Arc;
+use tagline_policy::Tag;
 
 /// How thoroughly to look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub enum ScanMode {
     /// The whole list, unless the registry says that it has not changed (`If-None-Match`).
     #[default]
     Conditional,
     /// The whole list, whatever the registry said before.
     Full,
-    /// Only tags after the greatest known one (`last=`), where this registry has been seen to list in lexical order;
-    /// like [`ScanMode::Conditional`] elsewhere. For targets whose policies only want greater tags.
-    Newer,
+    /// Only this tag and those after it, by bytes (`last=`); the tags before it are taken to be as they were.
+    ///
+    /// For targets whose policies cannot choose a tag before this one. Like [`ScanMode::Conditional`] where that
+    /// saves nothing (a list of one page that the registry gives an `ETag` for), where the registry was not seen to
+    /// list in lexical order and to honour `last`, where the whole list was not read for
+    /// [`full_listing_every`](crate::ScannerOptions::full_listing_every), and when a tag turns out to be gone.
+    Newer(Tag),
 }
 
 /// What a scan found out. A scan that did not end is a [`ScanError`](crate::ScanError) and leaves the last list alone.
@@ -30,7 +35,7 @@ pub struct Scan {
     pub tags: Arc<TagSet>,
     /// Tags that the scan before did not have.
     pub added: Arc<TagSet>,
-    /// Tags that are gone since the scan before. Never known from [`ScanOutcome::Extended`].
+    /// Tags that are gone since the scan before; none with [`ScanOutcome::Extended`].
     pub removed: Arc<TagSet>,
     /// When the scan ended.
     pub scanned_at: Timestamp,
@@ -47,7 +52,7 @@ pub enum ScanOutcome {
     Listed,
     /// The registry said that nothing has changed (304).
     Unchanged,
-    /// Only tags after the greatest known one were read.
+    /// Only the tags from one onwards were read, and none of those was gone.
     Extended,
 }
 

@@ -2,7 +2,7 @@
 
 use crate::budget::{BudgetStatus, Priority};
 use crate::client::Registries;
-use crate::client::listing::{Interrupted, Listing, Pages, Start, list};
+use crate::client::listing::{self, Interrupted, Keeper, Listing, Pages, Start};
 use crate::client::session::Session;
 use crate::client::{catalog, manifests};
 use crate::error::{Operation, Problem, ScanError};
@@ -20,6 +20,7 @@ use crate::target_key::TargetKey;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 use tagline_policy::{Digest, ImageName, Registry, TagRef};
 
 /// An interrupted listing is gone on with for so long; later the tags may be other ones.
@@ -50,6 +51,8 @@ pub struct ScanRequest {
     pub priority: Priority,
     /// Tenants take turns: usually the namespace.
     pub tenant: Arc<str>,
+    /// The scan is interrupted after so long, and goes on where it was at the next one.
+    pub time_limit: Option<Duration>,
 }
 
 impl Scanner {
@@ -98,7 +101,7 @@ impl Scanner {
         request: impl Into<ScanRequest>,
     ) -> Result<Scan, ScanError> {
         let request = request.into();
-        let run = (target.key(), request.mode);
+        let run = (target.key(), request.mode.clone());
         let (scanner, target) = (self.clone(), target.clone());
         let scan = move || async move { scanner.scan_now(&target, &request).await };
         self.inner.scans.run(run, scan).await
@@ -112,30 +115,12 @@ impl Scanner {
         let key = target.key();
         let known = self.known(&key).map_err(|error| stored(&error, target))?;
         let mut session = self.session(&target.image, &target.access, request).await?;
-        let repository = target.image.repository().as_str();
-        let start = known.start(request.mode, self.now(), self.full_listing_every());
-        let listing = list(
-            &mut session,
-            repository,
-            start,
-            known.memory.clone(),
-            self.now(),
-        )
-        .await;
+        let listed = self.list(&mut session, target, &key, &known, request).await;
         let now = self.now();
         let requests = session.counts;
         drop(session);
-        let scan = |outcome, merged: Merged, dropped| Scan {
-            target: key.clone(),
-            outcome,
-            tags: merged.tags,
-            added: merged.added,
-            removed: merged.removed,
-            scanned_at: now,
-            requests,
-            dropped,
-        };
-        let (scan, batch) = match listing {
+        let (merged, outcome, dropped, memory) = match listed {
+            Ok(listed) => listed,
             Err(interrupted) => {
                 let mut batch = failed(&key, &interrupted, now);
                 if interrupted.error.retry_after().is_some() {
@@ -150,38 +135,90 @@ impl Scanner {
                     .map_err(|error| stored(&error, target))?;
                 return Err(interrupted.error);
             }
-            Ok(Listing::Unchanged) => {
-                let merged = Merged {
-                    tags: known.tags,
-                    added: Arc::default(),
-                    removed: Arc::default(),
-                };
-                let batch = Batch::new().unchanged(&key, now, known.memory);
-                (scan(ScanOutcome::Unchanged, merged, 0), batch)
-            }
-            Ok(Listing::All(Pages {
-                tags,
-                dropped,
-                memory,
-            })) => {
-                let merged = tags.replace(&known.tags, now);
-                let batch = listed(&key, now, known.is_new, &merged, memory);
-                (scan(ScanOutcome::Listed, merged, dropped), batch)
-            }
-            Ok(Listing::Newer(Pages {
-                tags,
-                dropped,
-                memory,
-            })) => {
-                let merged = tags.extend(&known.tags, now);
-                let batch = listed(&key, now, known.is_new, &merged, memory);
-                (scan(ScanOutcome::Extended, merged, dropped), batch)
-            }
+        };
+        let batch = if merged.is_changed() || known.is_new {
+            Batch::new().complete(&key, now, &merged.tags, memory)
+        } else {
+            Batch::new().unchanged(&key, now, memory)
         };
         self.write(batch)
             .await
             .map_err(|error| stored(&error, target))?;
-        Ok(scan)
+        Ok(Scan {
+            target: key,
+            outcome,
+            tags: merged.tags,
+            added: merged.added,
+            removed: merged.removed,
+            scanned_at: now,
+            requests,
+            dropped,
+        })
+    }
+
+    /// Lists, and compares with what was known.
+    async fn list(
+        &self,
+        session: &mut Session<'_>,
+        target: &ScanTarget,
+        key: &TargetKey,
+        known: &Known,
+        request: &ScanRequest,
+    ) -> Result<(Merged, ScanOutcome, u64, RegistryMemory), Interrupted> {
+        let mut start = known.start(&request.mode, self.now(), self.full_listing_every());
+        let mut listing = listing::Request {
+            repository: target.image.repository().as_str(),
+            known: &known.tags,
+            memory: known.memory.clone(),
+            keeper: Keeper::new(&self.inner.store, key),
+            now: self.now(),
+            time: request.time_limit.unwrap_or(Duration::MAX),
+        };
+        loop {
+            let after = match &start {
+                Start::After(tag) => Some(tag.clone()),
+                _ => None,
+            };
+            match listing::list(session, &listing, start).await? {
+                Listing::Unchanged(memory) => {
+                    let merged = Merged {
+                        tags: Arc::clone(&known.tags),
+                        added: Arc::default(),
+                        removed: Arc::default(),
+                    };
+                    return Ok((merged, ScanOutcome::Unchanged, 0, memory));
+                }
+                Listing::All(Pages {
+                    tags,
+                    dropped,
+                    memory,
+                }) => {
+                    let merged = tags.replace(&known.tags, self.now());
+                    return Ok((merged, ScanOutcome::Listed, dropped, memory));
+                }
+                Listing::Newer(Pages {
+                    tags,
+                    dropped,
+                    mut memory,
+                }) => {
+                    let merged = match &after {
+                        Some(after) => tags.replace_after(after.as_ref(), &known.tags, self.now()),
+                        None => tags.replace(&known.tags, self.now()),
+                    };
+                    if merged.removed.is_empty() {
+                        if merged.is_changed() {
+                            // They were those of another list.
+                            memory.etag = None;
+                            memory.later_pages.clear();
+                        }
+                        return Ok((merged, ScanOutcome::Extended, dropped, memory));
+                    }
+                    // What a policy chooses instead of a tag that is gone may be gone as well.
+                    listing.memory = memory;
+                    start = Start::Beginning { conditional: true };
+                }
+            }
+        }
     }
 
     /// The last complete listing of a target; `None` before the first.
@@ -269,14 +306,22 @@ impl Scanner {
 
     fn known(&self, key: &TargetKey) -> Result<Known, StoreError> {
         let store = &self.inner.store;
-        let tags = store.tags(key)?;
+        let tags = unless_damaged(key, store.tags(key))?;
+        let is_new = tags.is_none();
+        let record = unless_damaged(key, store.record(key))?;
+        let mut memory = record.unwrap_or_default().memory;
+        if is_new {
+            // They were those of tags that are not known any more.
+            memory.etag = None;
+            memory.later_pages.clear();
+        }
         Ok(Known {
-            is_new: tags.is_none(),
+            is_new,
             tags: tags
                 .map(|stored| Arc::clone(&stored.tags))
                 .unwrap_or_default(),
-            memory: store.record(key)?.unwrap_or_default().memory,
-            partial: store.partial(key)?,
+            memory,
+            partial: unless_damaged(key, store.partial(key))?,
         })
     }
 
@@ -299,6 +344,7 @@ impl From<ScanMode> for ScanRequest {
             mode,
             priority: Priority::Normal,
             tenant: "".into(),
+            time_limit: None,
         }
     }
 }
@@ -308,6 +354,13 @@ impl ScanRequest {
     #[must_use]
     pub fn with_priority(mut self, priority: Priority) -> Self {
         self.priority = priority;
+        self
+    }
+
+    /// With a time limit.
+    #[must_use]
+    pub const fn within(mut self, time_limit: Duration) -> Self {
+        self.time_limit = Some(time_limit);
         self
     }
 
@@ -329,41 +382,47 @@ struct Known {
 
 impl Known {
     /// Where the listing begins: at the cheapest place that gives what is wanted.
-    fn start(&self, mode: ScanMode, now: Timestamp, full_every: SignedDuration) -> Start {
+    fn start(&self, mode: &ScanMode, now: Timestamp, full_every: SignedDuration) -> Start {
         if let Some(partial) = &self.partial
             && now.duration_since(partial.started_at) < RESUMED_FOR
         {
             return Start::Resume(partial.clone());
         }
-        let is_sound = self.memory.order == Some(ListingOrder::Lexical)
-            && self.memory.honours_last != Some(false)
-            && self
-                .memory
-                .full_listing_at
-                .is_some_and(|at| now.duration_since(at) < full_every);
         match mode {
-            ScanMode::Full => Start::Beginning(None),
-            ScanMode::Newer if is_sound && !self.is_new => match self.tags.greatest() {
-                Some(tag) => Start::After(tag),
-                None => Start::Beginning(self.memory.etag.clone()),
-            },
-            _ if self.is_new => Start::Beginning(None),
-            _ => Start::Beginning(self.memory.etag.clone()),
+            ScanMode::Full => Start::Beginning { conditional: false },
+            ScanMode::Conditional => Start::Beginning { conditional: true },
+            ScanMode::Newer(tag) => self
+                .tags
+                .before(tag.as_ref())
+                .filter(|_| self.may_ask_for_newer(now, full_every))
+                .map_or(Start::Beginning { conditional: true }, Start::After),
         }
+    }
+
+    /// Whether the registry gives only newer tags when asked for them, and that is worth it.
+    fn may_ask_for_newer(&self, now: Timestamp, full_every: SignedDuration) -> bool {
+        let memory = &self.memory;
+        let whole_is_as_cheap = memory.pages == Some(1) && memory.etag.is_some();
+        !whole_is_as_cheap
+            && memory.order == Some(ListingOrder::Lexical)
+            && memory.honours_last != Some(false)
+            && memory
+                .full_listing_at
+                .is_some_and(|at| now.duration_since(at) < full_every)
     }
 }
 
-fn listed(
+/// What is damaged can be asked for anew.
+fn unless_damaged<T>(
     key: &TargetKey,
-    now: Timestamp,
-    is_new: bool,
-    merged: &Merged,
-    memory: RegistryMemory,
-) -> Batch {
-    if merged.is_changed() || is_new {
-        Batch::new().complete(key, now, &merged.tags, memory)
-    } else {
-        Batch::new().unchanged(key, now, memory)
+    stored: Result<Option<T>, StoreError>,
+) -> Result<Option<T>, StoreError> {
+    match stored {
+        Err(error @ StoreError::Damaged { .. }) => {
+            tracing::warn!(target = %key, %error, "what was stored is damaged; listing anew");
+            Ok(None)
+        }
+        stored => stored,
     }
 }
 
@@ -379,7 +438,8 @@ fn failed(key: &TargetKey, interrupted: &Interrupted, now: Timestamp) -> Batch {
     );
     match &interrupted.partial {
         Some(partial) => batch.partial(key, partial),
-        None => batch,
+        None if interrupted.error.is_retryable() => batch,
+        None => batch.without_partial(key),
     }
 }
 

@@ -31,7 +31,7 @@ mod writer;
 pub use batch::Batch;
 pub use error::StoreError;
 pub use record::{
-    Due, LastError, ListingOrder, PartialListing, RegistryMemory, StoredTags, TagDigest,
+    Due, LastError, LaterPage, ListingOrder, PartialListing, RegistryMemory, StoredTags, TagDigest,
     TargetRecord,
 };
 pub use state::StateTable;

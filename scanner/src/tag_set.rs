@@ -127,6 +127,32 @@ impl TagSet {
         self.cursor().next().map(|(tag, _)| tag.to_owned())
     }
 
+    /// The greatest tag before this one, by bytes.
+    #[must_use]
+    pub fn before(&self, tag: TagRef<'_>) -> Option<Tag> {
+        let mut cursor = self.cursor();
+        while let Some((other, _)) = cursor.next() {
+            if other < tag {
+                return Some(other.to_owned());
+            }
+        }
+        None
+    }
+
+    /// The tags up to this one, by bytes, with their times.
+    #[must_use]
+    pub fn up_to(&self, greatest: TagRef<'_>) -> Self {
+        let greatest = greatest.as_str().as_bytes();
+        let mut reader = Reader::new(&self.entries, self.base);
+        let mut kept = packed::Writer::new(self.base);
+        while let Some(entry) = reader.next() {
+            if entry.tag <= greatest {
+                kept.push(entry.tag, entry.first_seen);
+            }
+        }
+        kept.finish()
+    }
+
     /// The first `count` tags in descending order: Flux's `lastScanResult.latestTags` takes ten.
     #[must_use]
     pub fn latest(&self, count: usize) -> Vec<Tag> {

@@ -33,6 +33,10 @@ pub(super) enum Operation {
         error: LastError,
         memory: RegistryMemory,
     },
+    Learned {
+        key: TargetKey,
+        memory: RegistryMemory,
+    },
     Partial {
         key: TargetKey,
         value: Vec<u8>,
@@ -138,6 +142,15 @@ impl Batch {
         })
     }
 
+    /// What was learned about the registry, without anything else.
+    #[must_use]
+    pub fn learned(self, key: &TargetKey, memory: RegistryMemory) -> Self {
+        self.push(Operation::Learned {
+            key: key.clone(),
+            memory,
+        })
+    }
+
     /// Pages of a listing that ended early. The last complete listing stays.
     #[must_use]
     pub fn partial(self, key: &TargetKey, listing: &PartialListing) -> Self {
@@ -174,6 +187,12 @@ impl Batch {
     /// As [`Batch::forget`], for rows whose key cannot be read any more.
     pub(super) fn forget_id(self, id: TargetId) -> Self {
         self.push(Operation::Forget { id })
+    }
+
+    /// Removes the pages of a listing that is not gone on with.
+    #[must_use]
+    pub fn without_partial(self, key: &TargetKey) -> Self {
+        self.forget_partial(tables::target_id(key))
     }
 
     pub(super) fn forget_partial(self, id: TargetId) -> Self {
@@ -231,7 +250,8 @@ impl Operation {
                 Self::Partial { value, .. } | Self::Manifest { value, .. } => value.len(),
                 Self::TagDigest { row, value } => row.len() + value.len(),
                 Self::State { row, value } => row.len() + value.as_ref().map_or(0, Vec::len),
-                Self::Due { .. }
+                Self::Learned { .. }
+                | Self::Due { .. }
                 | Self::Asked { .. }
                 | Self::Forget { .. }
                 | Self::ForgetPartial { .. } => 0,

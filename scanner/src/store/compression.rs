@@ -156,8 +156,9 @@ mod tests {
         for tag in tags {
             builder.push(TagRef::new(tag).unwrap());
         }
+        builder.push_all(previous);
         builder
-            .extend(previous, Timestamp::from_second(second).unwrap())
+            .replace(previous, Timestamp::from_second(second).unwrap())
             .tags
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use tagline_policy::Digest;
+use tagline_policy::{Digest, Tag};
 
 use super::compression;
 use crate::tag_set::TagSet;
@@ -86,9 +86,15 @@ pub enum ListingOrder {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RegistryMemory {
-    /// The first page's `ETag`, to ask conditionally.
+    /// The first page's `ETag`, to ask conditionally; only where every page had one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub etag: Option<String>,
+    /// The other pages, to ask them conditionally as well.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub later_pages: Vec<LaterPage>,
+    /// How many pages the last whole list had.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pages: Option<u32>,
     /// The largest page size the registry takes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub page_size: Option<u32>,
@@ -101,6 +107,17 @@ pub struct RegistryMemory {
     /// When all pages were last asked for, rather than only those after the greatest known tag.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub full_listing_at: Option<Timestamp>,
+}
+
+/// A page after the first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LaterPage {
+    /// Where it is: path and query on the same registry.
+    pub cursor: String,
+    /// Its `ETag`.
+    pub etag: String,
+    /// The last tag of the page before.
+    pub after: Tag,
 }
 
 /// Pages of a listing that ended early, and where it goes on.

@@ -77,6 +77,9 @@ impl<'t> Writing<'t> {
                 record.last_error = Some(error.clone());
                 record.memory = memory.clone();
             })?,
+            Operation::Learned { key, memory } => {
+                self.update(key, |record| record.memory = memory.clone())?;
+            }
             Operation::Partial { key, value } => {
                 self.partials.insert(target_id(key), value.as_slice())?;
                 // Whatever has rows has a record too: that is what looking after the store goes by.

@@ -54,6 +54,35 @@ impl TagSetBuilder {
         }
     }
 
+    /// Adds all tags of a set.
+    pub fn push_all(&mut self, set: &TagSet) {
+        let mut cursor = set.cursor();
+        while let Some((tag, _)) = cursor.next() {
+            self.push(tag);
+        }
+    }
+
+    /// Adds the tags of a set up to this one, by bytes.
+    pub fn push_up_to(&mut self, set: &TagSet, greatest: TagRef<'_>) {
+        let mut cursor = set.cursor();
+        while let Some((tag, _)) = cursor.next() {
+            if tag <= greatest {
+                self.push(tag);
+            }
+        }
+    }
+
+    /// The set of the tags so far, as [`TagSetBuilder::finish`] gives it; more can be added afterwards.
+    pub fn snapshot(&mut self, first_seen: Timestamp) -> TagSet {
+        self.pack_run();
+        let tags = self.collapse();
+        let snapshot = tags.clone().seen_at(first_seen.as_second());
+        if !tags.is_empty() {
+            self.runs.push(tags);
+        }
+        snapshot
+    }
+
     /// How many tags were added, duplicates included.
     #[must_use]
     pub const fn len(&self) -> usize {
@@ -73,27 +102,36 @@ impl TagSetBuilder {
         self.pack_run();
         self.text = Vec::new();
         self.tags = Vec::new();
+        self.collapse().seen_at(now)
+    }
+
+    fn collapse(&mut self) -> TagSet {
         let mut tags = self.runs.pop().unwrap_or_default();
         while let Some(run) = self.runs.pop() {
             tags = union(&run, &tags);
         }
-        tags.seen_at(now)
+        tags
     }
 
     /// A complete listing that comes after `previous`: tags it holds keep their times, the others are
     /// first seen at `now`, and what it lacks is removed.
     #[must_use]
     pub fn replace(self, previous: &Arc<TagSet>, now: Timestamp) -> Merged {
-        self.merge(previous, now, false)
+        self.merge(previous, now, |_| false)
     }
 
-    /// A listing of new tags only (`last=`): `previous` stays, and what it lacks is added.
+    /// A listing of the tags after one (`last=`): `previous` stays up to that tag, and is replaced behind it.
     #[must_use]
-    pub fn extend(self, previous: &Arc<TagSet>, now: Timestamp) -> Merged {
-        self.merge(previous, now, true)
+    pub fn replace_after(
+        self,
+        after: TagRef<'_>,
+        previous: &Arc<TagSet>,
+        now: Timestamp,
+    ) -> Merged {
+        self.merge(previous, now, |tag| tag <= after.as_str().as_bytes())
     }
 
-    fn merge(self, previous: &Arc<TagSet>, now: Timestamp, keep: bool) -> Merged {
+    fn merge(self, previous: &Arc<TagSet>, now: Timestamp, keep: impl Fn(&[u8]) -> bool) -> Merged {
         let listed = self.finish(now);
         if previous.is_empty() {
             let tags = Arc::new(listed);
@@ -108,7 +146,7 @@ impl TagSetBuilder {
         let mut removed = Writer::new(previous.base);
         walk(&listed, previous, |side, entry| match side {
             Side::First => added.push(entry.tag, now),
-            Side::Second if !keep => removed.push(entry.tag, entry.first_seen),
+            Side::Second if !keep(entry.tag) => removed.push(entry.tag, entry.first_seen),
             Side::Second | Side::Both => {}
         });
         let (added, removed) = (added.finish(), removed.finish());
@@ -118,7 +156,7 @@ impl TagSetBuilder {
             let mut all = Writer::new(previous.base);
             walk(&listed, previous, |side, entry| match side {
                 Side::First | Side::Both => all.push(entry.tag, entry.first_seen),
-                Side::Second if keep => all.push(entry.tag, entry.first_seen),
+                Side::Second if keep(entry.tag) => all.push(entry.tag, entry.first_seen),
                 Side::Second => {}
             });
             Arc::new(all.finish())

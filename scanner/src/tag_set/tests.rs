@@ -60,12 +60,55 @@ fn a_complete_listing_replaces_and_keeps_times() {
 }
 
 #[test]
-fn a_listing_of_new_tags_extends() {
-    let old = Arc::new(builder(&["a", "c"]).finish(at(10)));
-    let merged = builder(&["b", "c"]).extend(&old, at(20));
-    assert_eq!(names(&merged.tags), ["c", "b", "a"]);
-    assert_eq!(names(&merged.added), ["b"]);
-    assert!(merged.removed.is_empty());
+fn a_listing_of_newer_tags_replaces_only_those() {
+    let old = Arc::new(builder(&["a", "b", "c", "d"]).finish(at(10)));
+    let after = TagRef::new("b").unwrap();
+    let merged = builder(&["d", "e"]).replace_after(after, &old, at(20));
+    assert_eq!(
+        listed(&merged.tags),
+        [("e", 20), ("d", 10), ("b", 10), ("a", 10)].map(|(tag, at)| (tag.to_owned(), at))
+    );
+    assert_eq!(names(&merged.added), ["e"]);
+    assert_eq!(names(&merged.removed), ["c"]);
+}
+
+#[test]
+fn a_part_of_a_set_is_found_by_its_end() {
+    let set = builder(&["a", "b", "d"]).finish(at(10));
+    for (tag, before, up_to) in [
+        ("a", None, vec!["a"]),
+        ("b", Some("a"), vec!["b", "a"]),
+        ("c", Some("b"), vec!["b", "a"]),
+        ("e", Some("d"), vec!["d", "b", "a"]),
+        ("_", None, vec![]),
+    ] {
+        let tag = TagRef::new(tag).unwrap();
+        assert_eq!(set.before(tag).as_ref().map(Tag::as_str), before, "{tag}");
+        assert_eq!(names(&set.up_to(tag)), up_to, "{tag}");
+        let mut part = TagSetBuilder::default();
+        part.push_up_to(&set, tag);
+        assert_eq!(names(&part.finish(at(1))), up_to, "{tag}");
+    }
+}
+
+#[test]
+fn a_snapshot_leaves_the_builder_as_it_was() {
+    let mut builder = TagSetBuilder::default();
+    assert!(builder.snapshot(at(3)).is_empty());
+    for number in 0..20_000 {
+        builder.push(TagRef::new(&format!("v{number:05}")).unwrap());
+        if number % 3_000 == 0 {
+            let snapshot = builder.snapshot(at(3));
+            assert_eq!(snapshot.len(), number + 1);
+            assert_eq!(
+                snapshot.first_seen(TagRef::new("v00000").unwrap()),
+                Some(at(3))
+            );
+        }
+    }
+    let set = builder.finish(at(9));
+    assert_eq!(set.len(), 20_000);
+    assert_eq!(set.first_seen(TagRef::new("v00000").unwrap()), Some(at(9)));
 }
 
 #[test]
@@ -139,14 +182,13 @@ proptest! {
             let now = 1_700_000_000 + i64::try_from(round).unwrap() * 3600;
             let before = model.clone();
             let refs: Vec<&str> = tags.iter().map(String::as_str).collect();
+            let after = refs.first().copied().unwrap_or("x");
             let merged = if complete {
                 builder(&refs).replace(&set, at(now))
             } else {
-                builder(&refs).extend(&set, at(now))
+                builder(&refs).replace_after(TagRef::new(after).unwrap(), &set, at(now))
             };
-            if complete {
-                model.retain(|tag, _| tags.contains(tag));
-            }
+            model.retain(|tag, _| tags.contains(tag) || (!complete && tag.as_str() <= after));
             for tag in &tags {
                 model.entry(tag.clone()).or_insert(now);
             }

@@ -1,10 +1,13 @@
 //! Scans of real and of scripted registries.
 
 mod authentication;
+mod conditional;
 mod limits;
 mod listing;
 mod malicious;
 mod manifests;
+mod newer;
+mod paged;
 mod paging;
 mod raw_server;
 mod secrets;

@@ -1,71 +1,11 @@
 //! Pages: sizes that are refused, links that are missing, lists that go on where they were.
 
+use super::paged::{Paged, list_queries};
 use super::support::*;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use tagline_scanner::{ScanMode, ScanOutcome, ScannerOptions, StoreOptions, TagStore};
-use tagline_testservers::{Body, HttpServer, Request, Response};
-
-/// A registry of lexically ordered tags that honours `n` and `last`.
-struct Paged {
-    tags: Vec<String>,
-    /// Larger pages are refused.
-    most: usize,
-    links: bool,
-    honours_last: bool,
-}
-
-impl Paged {
-    fn new(count: usize) -> Self {
-        Self {
-            tags: (0..count).map(|i| format!("1.0.{i:05}")).collect(),
-            most: usize::MAX,
-            links: true,
-            honours_last: true,
-        }
-    }
-
-    fn answer(&self, request: &Request) -> Response {
-        if !request.path.ends_with("/tags/list") {
-            return Response::json("{}");
-        }
-        let value = |name| request.query_values(name).pop();
-        let n = value("n").map_or(usize::MAX, |n| n.parse().unwrap());
-        if n > self.most {
-            return Response::new(
-                400,
-                r#"{"errors":[{"code":"PAGINATION_NUMBER_INVALID","message":"too many"}]}"#,
-            );
-        }
-        let last = value("last")
-            .filter(|_| self.honours_last)
-            .unwrap_or_default();
-        let rest: Vec<_> = self.tags.iter().filter(|tag| **tag > last).collect();
-        let page = &rest[..n.min(rest.len())];
-        let body = serde_json::json!({"name": "a/b", "tags": page}).to_string();
-        match page.last() {
-            Some(last) if page.len() < rest.len() && self.links => Response::json(body)
-                .with_header(
-                    "Link",
-                    format!("<{}?n={n}&last={last}>; rel=\"next\"", request.path),
-                ),
-            _ => Response::json(body),
-        }
-    }
-
-    fn start(self) -> HttpServer {
-        HttpServer::start(move |request| self.answer(request)).unwrap()
-    }
-}
-
-fn list_queries(server: &HttpServer) -> Vec<String> {
-    server
-        .requests()
-        .into_iter()
-        .filter(|request| request.path.ends_with("/tags/list"))
-        .map(|request| request.query)
-        .collect()
-}
+use tagline_scanner::{ScanMode, ScannerOptions, StoreOptions, TagStore};
+use tagline_testservers::{Body, HttpServer, Response};
 
 #[tokio::test]
 async fn follows_links_to_the_end() {
@@ -149,83 +89,6 @@ async fn a_list_that_is_cut_without_a_link_is_completed() {
     );
 }
 
-#[tokio::test]
-async fn only_what_is_newer_is_asked_for_where_that_is_sound() {
-    let extended = Arc::new(AtomicBool::new(false));
-    let more = Arc::clone(&extended);
-    let server = HttpServer::start(move |request| {
-        let count = if more.load(Ordering::SeqCst) {
-            255
-        } else {
-            250
-        };
-        Paged::new(count).answer(request)
-    })
-    .unwrap();
-    let scanner = scanner(everywhere(|settings| page_size(settings, 100)));
-    let target = anonymous(&server.authority(), "a/b");
-    let first = scanner.scan(&target, ScanMode::Newer).await.unwrap();
-    assert_eq!(
-        (first.outcome, first.requests.total()),
-        (ScanOutcome::Listed, 5)
-    );
-    let second = scanner.scan(&target, ScanMode::Newer).await.unwrap();
-    assert_eq!(
-        (second.outcome, second.requests.total(), second.added.len()),
-        (ScanOutcome::Extended, 1, 0)
-    );
-    extended.store(true, Ordering::SeqCst);
-    let third = scanner.scan(&target, ScanMode::Newer).await.unwrap();
-    assert_eq!(
-        (
-            third.outcome,
-            third.requests.total(),
-            third.added.len(),
-            third.tags.len()
-        ),
-        (ScanOutcome::Extended, 1, 5, 255)
-    );
-    assert_eq!(
-        list_queries(&server).last().unwrap(),
-        "n=100&last=1.0.00249"
-    );
-}
-
-#[tokio::test]
-async fn a_registry_that_ignores_last_is_noticed() {
-    let server = Paged {
-        honours_last: false,
-        ..Paged::new(50)
-    }
-    .start();
-    let scanner = scanner(everywhere(|_| {}));
-    let target = anonymous(&server.authority(), "a/b");
-    let mut outcomes = Vec::new();
-    for _ in 0..3 {
-        let scan = scanner.scan(&target, ScanMode::Newer).await.unwrap();
-        assert_eq!(scan.tags.len(), 50);
-        outcomes.push(scan.outcome);
-    }
-    assert_eq!(outcomes, [ScanOutcome::Listed; 3]);
-    // Noticed once: asked in vain, listed instead, and not asked again.
-    assert_eq!(
-        list_queries(&server),
-        ["n=1000", "n=1000&last=1.0.00049", "n=1000", "n=1000"]
-    );
-}
-
-#[tokio::test]
-async fn a_list_that_is_not_in_order_is_always_read_whole() {
-    let server = HttpServer::start(|_| Response::json(r#"{"tags":["2","1","3"]}"#)).unwrap();
-    let scanner = scanner(everywhere(|_| {}));
-    let target = anonymous(&server.authority(), "a/b");
-    for _ in 0..2 {
-        let scan = scanner.scan(&target, ScanMode::Newer).await.unwrap();
-        assert_eq!(scan.outcome, ScanOutcome::Listed);
-        assert_eq!(ascending(&scan.tags), ["1", "2", "3"]);
-    }
-}
-
 type Failure = fn(Response) -> Response;
 
 /// Fails once on the third page, in a way the test chooses.
@@ -295,6 +158,82 @@ async fn an_interrupted_list_goes_on_where_it_was_even_after_a_restart() {
             "{reason}"
         );
     }
+}
+
+/// Nobody hears of the end: what was read is in the store nevertheless.
+#[tokio::test]
+async fn a_list_that_is_dropped_goes_on_near_where_it_was() {
+    let reached = Arc::new(tokio::sync::Notify::new());
+    let (stalled, is_first) = (Arc::clone(&reached), AtomicBool::new(true));
+    let server = HttpServer::start(move |request| {
+        let answer = Paged::new(1000).answer(request);
+        // The 41st page of a hundred.
+        if request.query.contains("last=1.0.00399") && is_first.swap(false, Ordering::SeqCst) {
+            stalled.notify_one();
+            return Response {
+                body: Body::StallAfter(b"{}".to_vec(), 1),
+                ..answer
+            };
+        }
+        answer
+    })
+    .unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let target = anonymous(&server.authority(), "a/b");
+    let open = || {
+        let store = TagStore::open(directory.path(), &StoreOptions::default()).unwrap();
+        tagline_scanner::Scanner::new(everywhere(|settings| page_size(settings, 10)), store)
+    };
+    let scanner = open();
+    tokio::select! {
+        _ = scanner.scan(&target, ScanMode::Conditional) => panic!("it stalls"),
+        () = reached.notified() => {}
+    }
+    assert!(scanner.tags(&target.key()).unwrap().is_none());
+    drop(scanner);
+
+    let asked = list_queries(&server).len();
+    assert_eq!(asked, 41);
+    let scan = open().scan(&target, ScanMode::Conditional).await.unwrap();
+    assert_eq!(scan.tags.len(), 1000);
+    let again = &list_queries(&server)[asked..];
+    assert_eq!(again[0], "n=10&last=1.0.00319", "after the 32 pages kept");
+    assert_eq!(again.len(), 68);
+    let record = open().store().record(&target.key()).unwrap().unwrap();
+    assert_eq!(
+        record.memory.order,
+        Some(tagline_scanner::ListingOrder::Lexical)
+    );
+}
+
+#[tokio::test]
+async fn a_time_limit_keeps_what_was_read() {
+    let slow = Arc::new(AtomicBool::new(true));
+    let is_slow = Arc::clone(&slow);
+    let server = HttpServer::start(move |request| {
+        let answer = Paged::new(250).answer(request);
+        if request.query.contains("last=1.0.00199") && is_slow.load(Ordering::SeqCst) {
+            return Response {
+                body: Body::StallAfter(b"{}".to_vec(), 1),
+                ..answer
+            };
+        }
+        answer
+    })
+    .unwrap();
+    let scanner = scanner(everywhere(|settings| page_size(settings, 100)));
+    let target = anonymous(&server.authority(), "a/b");
+    let limited = tagline_scanner::ScanRequest::from(ScanMode::Conditional)
+        .within(std::time::Duration::from_millis(500));
+    let error = scanner.scan(&target, limited).await.unwrap_err();
+    assert_eq!(error.reason(), "Timeout", "{error}");
+    let partial = scanner.store().partial(&target.key()).unwrap().unwrap();
+    assert_eq!((partial.pages, partial.tags.len()), (2, 200));
+    slow.store(false, Ordering::SeqCst);
+    let asked = list_queries(&server).len();
+    let scan = scanner.scan(&target, ScanMode::Conditional).await.unwrap();
+    assert_eq!(scan.tags.len(), 250);
+    assert_eq!(list_queries(&server)[asked..], ["n=100&last=1.0.00199"]);
 }
 
 #[tokio::test]
