@@ -13,6 +13,7 @@ mod filter;
 mod glob;
 mod image;
 mod invalid_policy;
+mod later_tags;
 mod natural;
 mod number;
 mod policy;

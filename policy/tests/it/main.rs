@@ -8,6 +8,7 @@
 mod cases;
 mod choosing;
 mod fuzz;
+mod later_tags;
 mod mistakes;
 mod numbers;
 mod ranges;
