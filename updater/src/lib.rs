@@ -12,8 +12,8 @@ mod sourceignore;
 
 pub use choices::{Choice, Choices, PolicyName};
 pub use publish::{
-    BranchChoices, ChangedFile, CommitGrouping, Editor, Hold, MarkerEditor, MessageSource,
-    PublishRequest, PushOutcome, PushState, PushTarget, ReleaseHolds, SkippedMarker, publish,
-    publish_branches,
+    BoxError, BranchChoices, BranchOutcomes, ChangedFile, CommitGrouping, Contribution, Editor,
+    Hold, Joining, MarkerEditor, MessageSource, PublishRequest, PushOutcome, PushState, PushTarget,
+    ReleaseHolds, SkippedMarker, publish, publish_branches, publish_together,
 };
 pub use sourceignore::{InvalidIgnore, SourceIgnore};

@@ -29,9 +29,7 @@ pub(crate) use report::{ObjectState, Report};
 pub(crate) use status::Failure;
 
 use crate::output::Bar;
-use crate::resources::{
-    FileWatch, Kind, LoadOptions, ObjectKey, ObjectName, Resources, Source, load,
-};
+use crate::resources::{FileWatch, Kind, LoadOptions, ObjectName, Resources, Source, load};
 use crate::settings::Settings;
 use jiff::{SignedDuration, Timestamp};
 use state::{AutomationState, Done, States, StatusMemory};
@@ -76,7 +74,7 @@ pub(crate) struct Service {
     /// Remotes that a run is working on.
     busy_remotes: BTreeSet<String>,
     tasks: JoinSet<Done>,
-    task_subjects: HashMap<Id, ObjectOrTarget>,
+    task_subjects: HashMap<Id, Subject>,
     evaluations: usize,
     publishes: usize,
     unwritten: Batch,
@@ -86,9 +84,14 @@ pub(crate) struct Service {
 }
 
 /// What a task is about, to know what to do when it panics.
-enum ObjectOrTarget {
-    Object(ObjectKey),
+enum Subject {
+    Policy(ObjectName),
     Target(TargetKey),
+    /// Automations that run together.
+    Automations {
+        names: Vec<ObjectName>,
+        remote: String,
+    },
     Store,
 }
 
@@ -277,11 +280,7 @@ impl Service {
             .max(Duration::from_millis(1))
     }
 
-    fn spawn(
-        &mut self,
-        subject: ObjectOrTarget,
-        task: impl Future<Output = Done> + Send + 'static,
-    ) {
+    fn spawn(&mut self, subject: Subject, task: impl Future<Output = Done> + Send + 'static) {
         let id = self.tasks.spawn(task).id();
         self.task_subjects.insert(id, subject);
     }
@@ -295,9 +294,7 @@ impl Service {
                     Done::Evaluated(name, version, answer) => {
                         self.take_evaluation(&name, version, *answer);
                     }
-                    Done::Published(name, publication, started, result) => {
-                        self.take_publish(&name, &publication, started, result);
-                    }
+                    Done::Published(runs, started) => self.take_publish(runs, started),
                     Done::Stored(result) => {
                         self.writing = false;
                         if let Err(error) = result {
@@ -316,31 +313,26 @@ impl Service {
             return;
         };
         match subject {
-            ObjectOrTarget::Target(key) => {
+            Subject::Target(key) => {
                 tracing::error!(target = %key, %error, "the scan stopped unexpectedly; please report this");
                 self.scan_stopped(&key);
             }
-            ObjectOrTarget::Object(object) => {
-                tracing::error!(%object, %error, "the work stopped unexpectedly; please report this");
-                self.work_stopped(&object);
-            }
-            ObjectOrTarget::Store => self.writing = false,
-        }
-    }
-
-    fn work_stopped(&mut self, object: &ObjectKey) {
-        let failure = Failure::retried("Failure", "the work stopped unexpectedly");
-        match object.kind {
-            Kind::ImagePolicy => {
+            Subject::Policy(name) => {
+                tracing::error!(policy = %name, %error, "the evaluation stopped unexpectedly; please report this");
                 self.evaluations -= 1;
-                self.policy_failed(&object.name, &failure);
+                let failure = Failure::retried("Failure", "the work stopped unexpectedly");
+                self.policy_failed(&name, &failure);
             }
-            Kind::ImageUpdateAutomation => {
+            Subject::Automations { names, remote } => {
+                tracing::error!(%remote, %error, "the run stopped unexpectedly; please report this");
                 self.publishes -= 1;
-                self.busy_remotes.clear();
-                self.automation_failed(&object.name, &failure);
+                self.busy_remotes.remove(&remote);
+                let failure = Failure::retried("Failure", "the run stopped unexpectedly");
+                for name in names {
+                    self.automation_failed(&name, &failure);
+                }
             }
-            _ => {}
+            Subject::Store => self.writing = false,
         }
     }
 
@@ -351,7 +343,7 @@ impl Service {
         self.writing = true;
         let batch = std::mem::take(&mut self.unwritten);
         let store = self.store.clone();
-        self.spawn(ObjectOrTarget::Store, async move {
+        self.spawn(Subject::Store, async move {
             Done::Stored(store.write(batch).await)
         });
     }

@@ -18,8 +18,8 @@ use tagline_updater::git::{
 };
 use tagline_updater::message::{CommitMessage, MessageError, MessageTemplate};
 use tagline_updater::{
-    BranchChoices, Choices, CommitGrouping as Grouping, Hold, MarkerEditor, PolicyName,
-    PublishRequest, PushOutcome, PushTarget, SourceIgnore, publish,
+    BranchChoices, Choices, CommitGrouping as Grouping, Contribution, Hold, MarkerEditor,
+    PolicyName, PublishRequest, PushOutcome, PushTarget, SourceIgnore, publish_together,
 };
 
 /// A run that is ready to go.
@@ -28,12 +28,10 @@ pub(crate) struct Publication {
     pub(crate) remote: Remote,
     /// What is checked out, changed, committed and pushed.
     pub(crate) request: PublishRequest,
-    /// What the policies chose.
-    pub(crate) choices: Choices,
     /// Describes the commits.
     pub(crate) message: CommitMessage,
-    /// Set when `push.branch` is a template: the branches, and what goes to each.
-    pub(crate) branches: Option<Vec<BranchChoices>>,
+    /// The branches, and what goes to each: several when `push.branch` is a template.
+    pub(crate) branches: Vec<BranchChoices>,
     /// Those choices by policy, as the status keeps them.
     pub(crate) observed: BTreeMap<String, ImageRef>,
 }
@@ -157,19 +155,52 @@ pub(crate) fn prepare<'p>(
     let (choices, observed) = choices_of(automation, resources, latest);
     let branches = match request.push.branch.as_deref() {
         Some(branch) if branch.contains("{{") => {
-            Some(push_branches::divide(branch, automation, &choices)?)
+            push_branches::divide(branch, automation, &choices)?
         }
-        _ => None,
+        _ => {
+            let branch = request.push_branch().map_err(|error| failure(&error))?;
+            vec![BranchChoices {
+                branch: branch.to_owned(),
+                choices,
+            }]
+        }
     };
-    let message = message(automation, git, settings)?;
+    let message = message(automation, git, &request.path, settings)?;
     Ok(Publication {
         remote,
         request,
-        choices,
         message,
         branches,
         observed,
     })
+}
+
+/// Whether two automations may share a run although only one of them is due: they write to one push branch, which is
+/// made anew from what both have to say.
+pub(crate) fn shares_push_branch(
+    one: &ImageUpdateAutomationSpec,
+    other: &ImageUpdateAutomationSpec,
+) -> bool {
+    let branch = |spec: &ImageUpdateAutomationSpec| {
+        let push = spec.git.as_ref()?.push.as_ref()?;
+        push.branch.clone().filter(|branch| !branch.is_empty())
+    };
+    branch(one).is_some_and(|name| branch(other) == Some(name))
+}
+
+/// The address of an automation's repository as its object has it.
+pub(crate) fn address_of<'r>(
+    automation: &Object<ImageUpdateAutomationSpec>,
+    resources: &'r Resources,
+) -> Option<&'r str> {
+    let source = &automation.spec.source_ref;
+    let own = automation.key.name.namespace.as_str();
+    let name = ObjectName::new(
+        source.namespace.as_deref().unwrap_or(own),
+        source.name.as_str(),
+    );
+    let repository = resources.git_repositories.get(&name)?;
+    Some(repository.spec.url.as_str())
 }
 
 fn source_of<'r>(
@@ -222,6 +253,7 @@ fn choices_of<'p>(
 fn message(
     automation: &Object<ImageUpdateAutomationSpec>,
     git: &GitSpec,
+    path: &UpdatePath,
     settings: &Settings,
 ) -> Result<CommitMessage, Failure> {
     let template = git
@@ -241,6 +273,7 @@ fn message(
     Ok(CommitMessage {
         namespace: automation.key.name.namespace.clone(),
         name: automation.key.name.name.clone(),
+        path: path.clone(),
         template,
         values: git
             .commit
@@ -303,37 +336,67 @@ fn source_failed(message: impl std::fmt::Display) -> Failure {
     )
 }
 
-/// Does a run. Blocks. One outcome per branch.
-///
-/// # Errors
-/// A [`Failure`] with Flux's reason and message.
+/// What a run did for one automation.
+pub(crate) struct Published {
+    /// One per branch that could be dealt with.
+    pub(crate) outcomes: Vec<PushOutcome>,
+    /// The first thing that went wrong, with Flux's reason and message.
+    pub(crate) failure: Option<Failure>,
+}
+
+impl Published {
+    /// Nothing was done.
+    pub(crate) fn failed(failure: Failure) -> Self {
+        Self {
+            outcomes: Vec::new(),
+            failure: Some(failure),
+        }
+    }
+}
+
+/// Does the runs of automations that share a remote. Blocks. One answer for each, in their order.
 pub(crate) fn run(
-    publication: &Publication,
+    publications: &[SharedPublication],
     storage: &Path,
     cancel: &CancellationToken,
-) -> Result<Vec<PushOutcome>, Failure> {
-    let mirror = Mirror::open(storage, &publication.remote).map_err(|error| failure(&error))?;
-    let (request, message) = (&publication.request, &publication.message);
-    let editor = MarkerEditor::default();
-    let Some(branches) = &publication.branches else {
-        return publish(
-            &mirror,
-            request,
-            &editor,
-            &publication.choices,
-            message,
-            cancel,
-        )
-        .map(|outcome| vec![outcome])
-        .map_err(|error| failure(&error));
+) -> Vec<Published> {
+    let Some(first) = publications.first() else {
+        return Vec::new();
     };
-    branches
+    let mirror = match Mirror::open(storage, &first.remote) {
+        Ok(mirror) => mirror,
+        Err(error) => {
+            let failed = |_| Published::failed(failure(&error));
+            return publications.iter().map(failed).collect();
+        }
+    };
+    let contributions: Vec<Contribution<'_>> = publications
         .iter()
-        .map(|branch| {
-            let mut request = request.clone();
-            request.push.branch = Some(branch.branch.clone());
-            publish(&mirror, &request, &editor, &branch.choices, message, cancel)
-                .map_err(|error| failure(&error))
+        .map(|publication| Contribution {
+            request: &publication.request,
+            branches: &publication.branches,
+            message: &publication.message,
+        })
+        .collect();
+    publish_together(&mirror, &MarkerEditor::default(), &contributions, cancel)
+        .into_iter()
+        .map(|result| match result {
+            Err(error) => Published::failed(failure(&error)),
+            Ok(branches) => {
+                let mut published = Published {
+                    outcomes: Vec::new(),
+                    failure: None,
+                };
+                for branch in branches {
+                    match branch {
+                        Ok(outcome) => published.outcomes.push(outcome),
+                        Err(error) => {
+                            published.failure.get_or_insert_with(|| failure(&error));
+                        }
+                    }
+                }
+                published
+            }
         })
         .collect()
 }

@@ -1,12 +1,12 @@
 //! Starts runs of the updater for automations that are due, and takes over what they did.
 
 use super::back_off::pause;
-use super::publish::{self, SharedPublication};
+use super::publish::{self, Published, SharedPublication};
 use super::reload::spec_fingerprint;
 use super::selecting::after;
-use super::state::{Done, automation_key, remember};
+use super::state::{Done, Run, automation_key, remember};
 use super::status::{Failure, Retry, whole_seconds};
-use super::{ObjectOrTarget, PUBLISHES_AT_ONCE, Service};
+use super::{PUBLISHES_AT_ONCE, Service, Subject};
 use crate::resources::{ObjectKey, ObjectName};
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -23,18 +23,103 @@ impl Service {
         }
     }
 
+    /// Starts a run for an automation, together with all others on the same remote that are due.
     fn start_publish(&mut self, name: &ObjectName) {
+        if !self.due_automations.contains(name) {
+            return;
+        }
         let now = self.now();
+        let Some(first) = self.prepare_publish(name, now) else {
+            return;
+        };
+        // Runs on one remote share a mirror: one after the other.
+        let remote = first.remote.url().to_string();
+        if self.busy_remotes.contains(&remote) {
+            return;
+        }
+        let mut names = vec![name.clone()];
+        let mut publications = vec![first];
+        for other in self.companions(name) {
+            let Some(publication) = self.prepare_publish(&other, now) else {
+                continue;
+            };
+            if publication.remote.is_same(&publications[0].remote) {
+                names.push(other);
+                publications.push(publication);
+            }
+        }
+        self.busy_remotes.insert(remote.clone());
+        self.publishes += 1;
+        for name in &names {
+            self.due_automations.remove(name);
+            if let Some(state) = self.automation_mut(name) {
+                state.running = true;
+                state.remote = Some(remote.clone());
+                state.status.last_automation_run_time = Some(whole_seconds(now));
+            }
+        }
+        let storage = self.settings.storage_path.clone();
+        let cancel = self.cancel.clone();
+        let subject = Subject::Automations {
+            names: names.clone(),
+            remote,
+        };
+        self.spawn(subject, async move {
+            let shared = publications.clone();
+            let work = move || publish::run(&shared, &storage, &cancel);
+            let published = match tokio::task::spawn_blocking(work).await {
+                Ok(published) => published,
+                Err(error) => publications
+                    .iter()
+                    .map(|_| {
+                        Published::failed(Failure::retried(
+                            "GitOperationFailed",
+                            format!("the run stopped unexpectedly: {error}"),
+                        ))
+                    })
+                    .collect(),
+            };
+            let runs = names.into_iter().zip(publications).zip(published);
+            let runs = runs.map(|((name, publication), published)| Run {
+                name,
+                publication,
+                published,
+            });
+            Done::Published(runs.collect(), now)
+        });
+    }
+
+    /// Others that may go along with a run: those that are due, and those on the same push branch.
+    fn companions(&self, name: &ObjectName) -> Vec<ObjectName> {
+        let Some(leader) = self.states.automations.get(name) else {
+            return Vec::new();
+        };
+        let resources = &self.resources;
+        let address = publish::address_of(&leader.object, resources);
+        let others = self.states.automations.iter();
+        others
+            .filter(|(other, state)| *other != name && !state.running)
+            .filter(|(other, state)| {
+                publish::address_of(&state.object, resources) == address
+                    && (self.due_automations.contains(*other)
+                        || publish::shares_push_branch(&leader.object.spec, &state.object.spec))
+            })
+            .map(|(other, _)| other.clone())
+            .collect()
+    }
+
+    /// What an automation has to do; none when it cannot run now. What is wrong with one that is due is told.
+    fn prepare_publish(&mut self, name: &ObjectName, now: Timestamp) -> Option<SharedPublication> {
         let Some(state) = self.states.automations.get(name) else {
             self.due_automations.remove(name);
-            return;
+            return None;
         };
         if state.object.spec.suspend {
             self.due_automations.remove(name);
-            return;
+            return None;
         }
         if state.running {
-            return;
+            return None;
         }
         let policies = &self.states.policies;
         let prepared = publish::prepare(
@@ -45,64 +130,39 @@ impl Service {
             &state.status.holds,
             now,
         );
-        let publication = match prepared {
-            Ok(publication) => Arc::new(publication),
+        match prepared {
+            Ok(publication) => Some(Arc::new(publication)),
             Err(failure) => {
-                self.due_automations.remove(name);
-                return self.automation_failed(name, &failure);
+                if self.due_automations.remove(name) {
+                    self.automation_failed(name, &failure);
+                }
+                None
             }
-        };
-        // Runs on one remote share a mirror: one after the other.
-        let remote = publication.remote.url().to_string();
-        if !self.busy_remotes.insert(remote.clone()) {
-            return;
         }
-        self.due_automations.remove(name);
-        self.publishes += 1;
-        if let Some(state) = self.automation_mut(name) {
-            state.running = true;
-            state.remote = Some(remote);
-            state.status.last_automation_run_time = Some(whole_seconds(now));
-        }
-        let storage = self.settings.storage_path.clone();
-        let cancel = self.cancel.clone();
-        let owned = name.clone();
-        self.spawn(ObjectOrTarget::Object(automation_key(name)), async move {
-            let shared = Arc::clone(&publication);
-            let work = move || publish::run(&shared, &storage, &cancel);
-            let result = match tokio::task::spawn_blocking(work).await {
-                Ok(result) => result,
-                Err(error) => Err(Failure::retried(
-                    "GitOperationFailed",
-                    format!("the run stopped unexpectedly: {error}"),
-                )),
-            };
-            Done::Published(owned, publication, now, result)
-        });
     }
 
-    pub(super) fn take_publish(
-        &mut self,
-        name: &ObjectName,
-        publication: &SharedPublication,
-        started: Timestamp,
-        result: Result<Vec<PushOutcome>, Failure>,
-    ) {
+    pub(super) fn take_publish(&mut self, runs: Vec<Run>, started: Timestamp) {
         self.publishes -= 1;
-        self.busy_remotes
-            .remove(&publication.remote.url().to_string());
-        let outcomes = match result {
-            Ok(outcomes) => outcomes,
-            Err(failure) => return self.automation_failed(name, &failure),
-        };
+        for run in runs {
+            self.busy_remotes
+                .remove(&run.publication.remote.url().to_string());
+            self.take_run(run, started);
+        }
+    }
+
+    fn take_run(&mut self, run: Run, started: Timestamp) {
+        let Run {
+            name,
+            publication,
+            published,
+        } = run;
         let now = self.now();
-        let Some(state) = self.automation_mut(name) else {
+        let Some(state) = self.automation_mut(&name) else {
             return;
         };
         state.running = false;
-        state.failures = 0;
-        let key = automation_key(name);
-        for (index, outcome) in outcomes.iter().enumerate() {
+        let key = automation_key(&name);
+        for (index, outcome) in published.outcomes.iter().enumerate() {
             let before = state.outcomes.get(index);
             if before.is_none_or(|before| before.skipped != outcome.skipped) {
                 tell_skipped(&key, outcome);
@@ -110,7 +170,7 @@ impl Service {
             tell_holds(&key, outcome, &state.status.holds);
         }
         let status = &mut state.status;
-        for outcome in &outcomes {
+        for outcome in &published.outcomes {
             let Some(commit) = outcome.pushed() else {
                 continue;
             };
@@ -127,20 +187,28 @@ impl Service {
                 outcome.branch
             );
         }
-        if let Some(outcome) = outcomes.last() {
+        status.last_automation_run_time = Some(whole_seconds(started));
+        if let Some(failure) = published.failure {
+            if !published.outcomes.is_empty() {
+                state.outcomes = Arc::new(published.outcomes);
+            }
+            return self.automation_failed(&name, &failure);
+        }
+        state.failures = 0;
+        if let Some(outcome) = published.outcomes.last() {
             status.observed_source_revision = Some(outcome.source_revision());
         }
-        status.holds = outcomes
+        status.holds = published
+            .outcomes
             .iter()
             .flat_map(|outcome| outcome.held.clone())
             .collect();
         status.observed_policies.clone_from(&publication.observed);
         status.observed_spec = Some(spec_fingerprint(&state.object.spec));
-        status.last_automation_run_time = Some(whole_seconds(started));
         status.conditions.ready("repository up-to-date", now);
         let status = status.clone();
         let interval = state.object.spec.interval.0;
-        state.outcomes = Arc::new(outcomes);
+        state.outcomes = Arc::new(published.outcomes);
         self.write(|batch| remember(batch, &key, &status));
         if let Some(at) = after(now, interval) {
             self.timers.set_at_latest(key, at);

@@ -2,7 +2,7 @@
 
 use super::state::{Done, TagsVersion, remember, repository_key};
 use super::status::{Failure, ScanResult, scanned_message, whole_seconds};
-use super::{ObjectOrTarget, Service};
+use super::{Service, Subject};
 use crate::resources::ObjectName;
 use jiff::{SignedDuration, Timestamp};
 use std::sync::Arc;
@@ -43,7 +43,7 @@ impl Service {
                 .with_priority(priority)
                 .for_tenant(tenant);
             let cancel = self.cancel.clone();
-            self.spawn(ObjectOrTarget::Target(ready.key), async move {
+            self.spawn(Subject::Target(ready.key), async move {
                 let failed = |problem| ScanError {
                     operation: Operation::ListTags,
                     subject: scan.image.to_string(),

@@ -4,7 +4,7 @@ use super::back_off::pause;
 use super::evaluate::{Answer, Question, evaluate};
 use super::state::{Done, TagsVersion, policy_key, remember};
 use super::status::{Failure, Retry, resolved_message};
-use super::{EVALUATIONS_AT_ONCE, ObjectOrTarget, Service};
+use super::{EVALUATIONS_AT_ONCE, Service, Subject};
 use super::{access_rules, publish};
 use crate::resources::ObjectName;
 use jiff::{SignedDuration, Timestamp};
@@ -145,7 +145,7 @@ impl Service {
         self.evaluations += 1;
         let scanner = self.scanner.clone();
         let owned = name.clone();
-        self.spawn(ObjectOrTarget::Object(policy_key(name)), async move {
+        self.spawn(Subject::Policy(name.clone()), async move {
             let answer = evaluate(question, scanner).await;
             Done::Evaluated(owned, version, Box::new(answer))
         });

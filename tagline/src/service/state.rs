@@ -1,6 +1,6 @@
 //! The state of every object while the service runs, and the part of it that outlives the process.
 
-use super::publish::SharedPublication;
+use super::publish::{Published, SharedPublication};
 use super::status::{AutomationStatus, PolicyStatus, RepositoryStatus};
 use crate::resources::{
     ImagePolicySpec, ImageRepositorySpec, ImageUpdateAutomationSpec, Kind, Object, ObjectKey,
@@ -148,13 +148,15 @@ pub(crate) enum Done {
     ),
     /// An evaluation.
     Evaluated(ObjectName, TagsVersion, Box<super::evaluate::Answer>),
-    /// A run of the updater.
-    Published(
-        ObjectName,
-        SharedPublication,
-        Timestamp,
-        Result<Vec<PushOutcome>, super::status::Failure>,
-    ),
+    /// Runs of the updater on one remote, and when they began.
+    Published(Vec<Run>, Timestamp),
     /// A write to the store.
     Stored(Result<(), StoreError>),
+}
+
+/// A run of the updater for one automation.
+pub(crate) struct Run {
+    pub(crate) name: ObjectName,
+    pub(crate) publication: SharedPublication,
+    pub(crate) published: Published,
 }

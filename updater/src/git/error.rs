@@ -2,9 +2,10 @@
 
 use super::transport::{Failure, FailureKind};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// A git operation that did not do what it was asked.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum GitError {
     /// The remote could not be talked to, or did not want to.
@@ -98,7 +99,7 @@ pub enum GitError {
     },
     /// The commit message could not be made.
     #[error("commit message: {0}")]
-    Message(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Message(#[source] Arc<dyn std::error::Error + Send + Sync>),
     /// The commit could not be signed.
     #[error("signing the commit: {0}")]
     Sign(#[from] super::signing::SigningError),
@@ -110,7 +111,7 @@ pub enum GitError {
         /// The file or directory.
         path: PathBuf,
         /// What the system says.
-        source: std::io::Error,
+        source: Arc<std::io::Error>,
     },
     /// The mirror could not be used, and making it anew did not help.
     #[error("mirror of {remote} at {}: {doing}: {message}", path.display())]

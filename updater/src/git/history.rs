@@ -20,8 +20,8 @@ pub(crate) enum Relation {
     Contained,
     /// It has commits of its own, all of them ours.
     Ours {
-        /// Whether it begins at the very commit that is checked out.
-        on_checkout: bool,
+        /// The commit they start from.
+        fork: Oid,
     },
     /// It has commits of others, or too little is known.
     Others,
@@ -40,7 +40,7 @@ impl LockedMirror {
         &self,
         checkout: Oid,
         tip: Oid,
-        ours: &Identity,
+        ours: &[&Identity],
         names: &[String],
         cancel: &CancellationToken,
     ) -> Result<Relation, GitError> {
@@ -130,7 +130,7 @@ fn ahead(
     repository: &Repository,
     checkout: Oid,
     tip: Oid,
-    ours: &Identity,
+    ours: &[&Identity],
 ) -> Result<Ahead, git2::Error> {
     if tip == checkout {
         return Ok(Ahead::Known(Relation::Contained));
@@ -147,7 +147,7 @@ fn ahead(
         if n >= LONGEST_BRANCH {
             return Ok(Ahead::Known(Relation::Others));
         }
-        if !is_ours(&commit, ours) {
+        if !ours.iter().any(|ours| is_ours(&commit, ours)) {
             // Somebody's commit on the branch, or one of the checkout's past that the mirror lacks.
             return Ok(if shallow.is_empty() {
                 Ahead::Known(Relation::Others)
@@ -162,9 +162,7 @@ fn ahead(
     }
     Ok(Ahead::Known(match oldest {
         None => Relation::Contained,
-        Some(parent) => Relation::Ours {
-            on_checkout: parent == checkout,
-        },
+        Some(fork) => Relation::Ours { fork },
     }))
 }
 

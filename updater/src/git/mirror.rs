@@ -60,14 +60,14 @@ impl Mirror {
             return Err(GitError::Storage {
                 doing: "removing old ssh keys below",
                 path: keys,
-                source,
+                source: Arc::new(source),
             });
         }
         let directory = storage.join("git").join(directory_name(remote.url()));
         fs::create_dir_all(&directory).map_err(|source| GitError::Storage {
             doing: "making the mirror's directory",
             path: directory.clone(),
-            source,
+            source: Arc::new(source),
         })?;
         Ok(Self {
             remote: remote.clone(),
@@ -95,7 +95,7 @@ impl Mirror {
             move |source| GitError::Storage {
                 doing,
                 path,
-                source,
+                source: Arc::new(source),
             }
         };
         let path = self.directory.join("lock");
@@ -217,7 +217,7 @@ impl Mirror {
             Err(source) if source.kind() != io::ErrorKind::NotFound => Err(GitError::Storage {
                 doing: "removing the damaged mirror",
                 path,
-                source,
+                source: Arc::new(source),
             }),
             _ => Ok(()),
         }
@@ -275,7 +275,7 @@ impl Mirror {
             return GitError::Storage {
                 doing,
                 path: self.directory.clone(),
-                source: io::Error::new(kind, Failure::from(e)),
+                source: Arc::new(io::Error::new(kind, Failure::from(e))),
             };
         }
         let corrupt = matches!(

@@ -34,6 +34,38 @@ pub enum GitAuth {
     },
 }
 
+impl GitAuth {
+    fn is_same(&self, other: &Self) -> bool {
+        let same =
+            |one: &SecretString, other: &SecretString| one.expose_secret() == other.expose_secret();
+        match (self, other) {
+            (Self::None, Self::None) => true,
+            (
+                Self::Basic { username, password },
+                Self::Basic {
+                    username: other_name,
+                    password: other_password,
+                },
+            ) => username == other_name && same(password, other_password),
+            (Self::Bearer(one), Self::Bearer(other)) => same(one, other),
+            // Two forms of one key are not told apart by their passphrases.
+            (
+                Self::SshKey {
+                    identity,
+                    known_hosts,
+                    ..
+                },
+                Self::SshKey {
+                    identity: other_identity,
+                    known_hosts: other_hosts,
+                    ..
+                },
+            ) => same(identity, other_identity) && known_hosts == other_hosts,
+            _ => false,
+        }
+    }
+}
+
 /// A client certificate for TLS (`tls.crt`, `tls.key`).
 #[derive(Debug, Clone)]
 pub struct ClientCertificate {
@@ -106,6 +138,30 @@ pub struct RemoteOptions {
     pub limits: Limits,
 }
 
+impl RemoteOptions {
+    fn is_same(&self, other: &Self) -> bool {
+        let certificate = |options: &Self| {
+            options.client_certificate.as_ref().map(|own| {
+                let key = own.key.expose_secret().to_owned();
+                (own.certificate.clone(), key)
+            })
+        };
+        let proxy = |options: &Self| {
+            options.proxy.as_ref().map(|proxy| {
+                let credentials = proxy.credentials.as_ref();
+                let credentials =
+                    credentials.map(|(user, word)| (user.clone(), word.expose_secret().to_owned()));
+                (proxy.address.clone(), credentials)
+            })
+        };
+        self.ca == other.ca
+            && certificate(self) == certificate(other)
+            && proxy(self) == proxy(other)
+            && self.timeouts == other.timeouts
+            && self.limits == other.limits
+    }
+}
+
 /// Why address, credentials and options make no remote.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidRemote {
@@ -174,6 +230,13 @@ impl Remote {
             options,
             http: OnceLock::new(),
         })))
+    }
+
+    /// Whether the other one is the same repository, reached in the same way with the same credentials.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        let (one, other) = (&*self.0, &*other.0);
+        one.url == other.url && one.auth.is_same(&other.auth) && one.options.is_same(&other.options)
     }
 
     /// The address, without credentials.

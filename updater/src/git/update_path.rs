@@ -51,6 +51,15 @@ impl UpdatePath {
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
+    /// A file of this path as seen from it; from its directory where this path is the file itself.
+    pub(crate) fn relative<'f>(&self, file: &'f str) -> &'f str {
+        match file.strip_prefix(&self.0) {
+            Some("") => file.rsplit('/').next().unwrap_or(file),
+            Some(rest) if !self.0.is_empty() => rest.strip_prefix('/').unwrap_or(file),
+            _ => file,
+        }
+    }
+
     /// The path without `.` and doubled slashes; empty for the whole repository.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -84,6 +93,10 @@ mod tests {
         }
         let path = UpdatePath::new("./apps").unwrap();
         assert!(path.contains("apps/x.yaml") && path.contains("apps"));
+        assert_eq!(path.relative("apps/a/x.yaml"), "a/x.yaml");
+        let file = UpdatePath::new("apps/x.yaml").unwrap();
+        assert_eq!(file.relative("apps/x.yaml"), "x.yaml");
+        assert_eq!(UpdatePath::default().relative("a/x.yaml"), "a/x.yaml");
         assert!(!path.contains("apps2/x.yaml") && !path.contains("x/apps/y"));
     }
 }

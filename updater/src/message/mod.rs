@@ -74,6 +74,12 @@ impl MessageTemplate {
         })
     }
 
+    /// Its text.
+    #[must_use]
+    pub fn source(&self) -> &str {
+        self.template.source()
+    }
+
     /// Fills it in.
     ///
     /// # Errors

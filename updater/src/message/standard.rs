@@ -9,7 +9,7 @@
 //! Automation: flux-system/apps
 //! ```
 
-use super::{Change, MessageData};
+use super::{Change, Changed, MessageData};
 use crate::edit::ObjectIdentifier;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -24,8 +24,16 @@ const CHANGES: usize = 100;
 /// Writes the message.
 #[must_use]
 pub fn standard(data: &MessageData) -> String {
+    standard_for(
+        &data.changed,
+        &[format!("{}/{}", data.namespace, data.name)],
+    )
+}
+
+/// Writes the message of a commit that these automations share.
+pub(super) fn standard_for(result: &Changed, automations: &[String]) -> String {
     let mut places: BTreeMap<&Change, Vec<String>> = BTreeMap::new();
-    for (path, objects) in &data.changed.file_changes {
+    for (path, objects) in &result.file_changes {
         for (object, changes) in objects {
             for change in changes {
                 let place = place(path, object);
@@ -53,7 +61,11 @@ pub fn standard(data: &MessageData) -> String {
     if places.len() > CHANGES {
         let _ = writeln!(message, "and {} more changes", places.len() - CHANGES);
     }
-    let _ = write!(message, "\nAutomation: {}/{}\n", data.namespace, data.name);
+    let title = match automations {
+        [_] => "Automation",
+        _ => "Automations",
+    };
+    let _ = writeln!(message, "\n{title}: {}", automations.join(", "));
     message
 }
 

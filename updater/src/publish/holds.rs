@@ -4,7 +4,7 @@
 //! marked value set it to what is chosen now, and it no longer holds that, somebody took it back; it stays as it is
 //! until the policy chooses something else, or until the hold is released.
 
-use super::plan::Branch;
+use super::plan::{Branch, Item};
 use super::{Editor, Hold};
 use crate::git::{ChangedFile, CommitId, GitError};
 use crate::{Choice, Choices, PolicyName};
@@ -20,11 +20,12 @@ type Pending = BTreeMap<String, BTreeSet<PolicyName>>;
 /// Which of the planned changes a person took back before.
 pub(super) fn find(
     branch: &Branch<'_>,
+    item: &Item<'_>,
     base: Oid,
     names: &[String],
     files: &[ChangedFile],
 ) -> Result<Vec<Hold>, GitError> {
-    let (request, choices) = (branch.request, branch.choices);
+    let (request, choices) = (item.request, item.choices);
     let mut pending = Pending::new();
     let mut held = Vec::new();
     for file in files {

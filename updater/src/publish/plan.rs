@@ -1,23 +1,46 @@
-//! What one branch needs: where its commit starts from, what it changes, whether it may replace what is there.
+//! What one branch needs: where its commits start from, what they change, whether they may replace what is there.
 
+use super::commits::in_commit_order;
 use super::editor::Editor;
-use super::{CommitGrouping, Hold, MessageSource, PublishRequest, holds};
+use super::{Hold, MessageSource, PublishRequest, holds};
 use crate::git::{
-    CancellationToken, ChangedFile, CommitSpec, Edits, Fetched, GitError, LockedMirror, Relation,
-    Trees, write_commit,
+    CancellationToken, Edits, Fetched, GitError, Identity, LockedMirror, Relation, Trees,
 };
 use crate::{Choices, PolicyName};
 use git2::Oid;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// What one contribution wants on one branch.
+#[derive(Clone, Copy)]
+pub(super) struct Item<'a> {
+    /// Its place among all of the run.
+    pub(super) at: usize,
+    pub(super) request: &'a PublishRequest,
+    pub(super) message: &'a dyn MessageSource,
+    pub(super) branch: &'a str,
+    pub(super) choices: &'a Choices,
+}
+
 /// What is to be done on one branch.
-pub(super) struct Plan {
+pub(super) struct Plan<'a> {
     pub(super) step: Step,
+    /// In the order of their commits; those of one group may share one.
+    pub(super) groups: Vec<Vec<Part<'a>>>,
+    /// What cannot be done, with the item's place.
+    pub(super) refused: Vec<(usize, GitError)>,
+}
+
+/// What one item changes.
+pub(super) struct Part<'a> {
+    pub(super) item: Item<'a>,
     pub(super) edits: Edits,
     pub(super) held: Vec<Hold>,
+    /// The whole tree with these changes and those of all parts before.
+    pub(super) tree: Oid,
 }
 
 /// What the branch needs.
+#[derive(Clone, Copy)]
 pub(super) enum Step {
     /// Nothing is due, seen from where changes start.
     Nothing,
@@ -42,23 +65,23 @@ struct Base {
     names: Vec<String>,
 }
 
-/// One branch of one run.
+/// One branch of one run, with all that goes there.
 pub(super) struct Branch<'a> {
     pub(super) mirror: &'a LockedMirror,
-    pub(super) request: &'a PublishRequest,
     pub(super) editor: &'a dyn Editor,
     pub(super) name: &'a str,
-    pub(super) choices: &'a Choices,
+    /// At least one. They are asked the same checkout.
+    pub(super) items: Vec<Item<'a>>,
     pub(super) cancel: &'a CancellationToken,
 }
 
-impl Branch<'_> {
-    fn is_checkout(&self, fetched: &Fetched) -> bool {
+impl<'a> Branch<'a> {
+    pub(super) fn is_checkout(&self, fetched: &Fetched) -> bool {
         fetched.checkout_name.as_deref() == Some(&*format!("refs/heads/{}", self.name))
     }
 
     /// The checked-out branch goes forward only. A push branch that is all ours is made anew on the checkout, so that
-    /// it is never stale; one with commits of others is continued.
+    /// it is never stale; one with commits of others, or with changes this run knows nothing of, is continued.
     fn base(&self, fetched: &Fetched) -> Result<Base, GitError> {
         let full = format!("refs/heads/{}", self.name);
         let checkout_names: Vec<String> = fetched.checkout_name.iter().cloned().collect();
@@ -81,39 +104,97 @@ impl Branch<'_> {
             names: vec![full.clone()],
         };
         let protected = fetched.default_branch.as_deref() == Some(self.name)
-            || self.request.checkout.inferred_push_branch() == Some(self.name);
+            || self
+                .items
+                .iter()
+                .any(|item| item.request.checkout.inferred_push_branch() == Some(self.name));
         if protected {
             return Ok(continued);
         }
         let mut names = checkout_names.clone();
         names.push(full);
-        let relation = self.mirror.relation(
-            fetched.checkout,
-            tip,
-            &self.request.author,
-            &names,
-            self.cancel,
-        )?;
+        let ours: Vec<&Identity> = self.items.iter().map(|item| &item.request.author).collect();
+        let relation = self
+            .mirror
+            .relation(fetched.checkout, tip, &ours, &names, self.cancel)?;
         Ok(match relation {
             Relation::Contained => on_checkout(None, false),
-            Relation::Ours { on_checkout: here } => on_checkout(here.then_some(tip), true),
-            Relation::Others => continued,
+            Relation::Ours { fork } if self.could_have_made(fork, tip)? => {
+                on_checkout((fork == fetched.checkout).then_some(tip), true)
+            }
+            Relation::Ours { .. } | Relation::Others => continued,
         })
     }
 
-    pub(super) fn plan(&self, fetched: &Fetched, trees: &mut Trees<'_>) -> Result<Plan, GitError> {
-        let base = self.base(fetched)?;
-        let tree = self.tree(base.commit)?;
-        let within = |path: &str| {
-            self.request.path.contains(path) && !self.request.ignore.is_ignored(path, false)
+    /// Whether everything that the branch changes between these commits is something this run could have changed.
+    /// What is not was put there for an automation that is not part of this run, and must not get lost.
+    fn could_have_made(&self, fork: Oid, tip: Oid) -> Result<bool, GitError> {
+        let could_change = |path: &str, text: &[u8]| {
+            let mut items = self.items.iter().filter(|item| may_change(item, path));
+            items.any(|item| {
+                let known: BTreeSet<&PolicyName> = item.choices.policies().collect();
+                let policies = self.editor.policies(path, text);
+                policies.is_empty() || policies.iter().any(|policy| known.contains(policy))
+            })
         };
-        let mut edits = trees.edit(tree, &within, self.choices)?;
-        let held = holds::find(self, base.commit, &base.names, &edits.files)?;
-        self.respect(&held, &mut edits);
+        let repository = &self.mirror.repository;
+        let compare = || -> Result<bool, git2::Error> {
+            let tree = |commit| repository.find_commit(commit)?.tree();
+            let diff = repository.diff_tree_to_tree(Some(&tree(fork)?), Some(&tree(tip)?), None)?;
+            for delta in diff.deltas() {
+                let new = delta.new_file();
+                let Some(path) = new.path().and_then(|path| path.to_str()) else {
+                    return Ok(false);
+                };
+                let known = repository
+                    .find_blob(new.id())
+                    .is_ok_and(|blob| could_change(path, blob.content()));
+                if !known {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        };
+        compare().map_err(|e| self.mirror.mirror.mirror_error("comparing branches", &e))
+    }
+
+    pub(super) fn plan(
+        &self,
+        fetched: &Fetched,
+        trees: &mut Trees<'_>,
+    ) -> Result<Plan<'a>, GitError> {
+        let base = self.base(fetched)?;
+        let start = self.tree(base.commit)?;
+        let mut tree = start;
+        let mut refused = Vec::new();
+        let mut groups = Vec::new();
+        for group in in_commit_order(&self.items) {
+            let mut parts = Vec::new();
+            for item in group {
+                let within = |path: &str| may_change(&item, path);
+                let mut edits = trees.edit(tree, &within, item.choices)?;
+                if let Err(e) = self.check_path(&item, &edits, fetched) {
+                    refused.push((item.at, e));
+                    continue;
+                }
+                let held = holds::find(self, &item, base.commit, &base.names, &edits.files)?;
+                self.respect(&item, &held, &mut edits);
+                if !edits.files.is_empty() {
+                    tree = trees.write(tree, &edits.files)?;
+                }
+                parts.push(Part {
+                    item,
+                    edits,
+                    held,
+                    tree,
+                });
+            }
+            groups.push(parts);
+        }
         let tip = fetched.branches.get(self.name).copied();
-        let step = if edits.files.is_empty() {
+        let step = if tree == start {
             let carries = base.commit != fetched.checkout
-                && self.tree(fetched.checkout)? != tree
+                && self.tree(fetched.checkout)? != start
                 && !self.is_checkout(fetched);
             if carries {
                 Step::Standing(base.commit)
@@ -121,7 +202,7 @@ impl Branch<'_> {
                 Step::Nothing
             }
         } else if let Some(standing) = base.standing
-            && self.tree(standing)? == trees.write(tree, &edits.files)?
+            && self.tree(standing)? == tree
         {
             Step::Standing(standing)
         } else {
@@ -131,7 +212,11 @@ impl Branch<'_> {
                 force: base.force,
             }
         };
-        Ok(Plan { step, edits, held })
+        Ok(Plan {
+            step,
+            groups,
+            refused,
+        })
     }
 
     fn tree(&self, commit: Oid) -> Result<Oid, GitError> {
@@ -142,8 +227,32 @@ impl Branch<'_> {
             .map_err(|e| self.mirror.mirror.mirror_error("reading a commit", &e))
     }
 
+    /// A path that names nothing is a mistake, not an empty result.
+    fn check_path(
+        &self,
+        item: &Item<'_>,
+        edits: &Edits,
+        fetched: &Fetched,
+    ) -> Result<(), GitError> {
+        let path = item.request.path.as_str();
+        if path.is_empty() || !edits.marked.is_empty() {
+            return Ok(());
+        }
+        let exists = self
+            .mirror
+            .repository
+            .find_commit(fetched.checkout)
+            .and_then(|commit| commit.tree())
+            .and_then(|tree| tree.get_path(std::path::Path::new(path)).map(|_| ()));
+        exists.map_err(|_| GitError::PathNotFound {
+            path: path.to_owned(),
+            reference: item.request.checkout.to_string(),
+            remote: self.mirror.mirror.remote().url().to_string(),
+        })
+    }
+
     /// Takes held changes out again.
-    fn respect(&self, held: &[Hold], edits: &mut Edits) {
+    fn respect(&self, item: &Item<'_>, held: &[Hold], edits: &mut Edits) {
         let mut by_path: BTreeMap<&str, BTreeSet<&PolicyName>> = BTreeMap::new();
         for hold in held {
             by_path.entry(&hold.path).or_default().insert(&hold.policy);
@@ -152,7 +261,7 @@ impl Branch<'_> {
             let Some(policies) = by_path.get(&*file.path) else {
                 continue;
             };
-            let mut allowed = self.choices.clone();
+            let mut allowed = item.choices.clone();
             allowed.retain(|policy| !policies.contains(policy));
             let done = self.editor.edit(&file.path, &file.old, &allowed);
             file.changes = done.changes;
@@ -160,82 +269,8 @@ impl Branch<'_> {
         }
         edits.files.retain(|file| file.new != file.old);
     }
+}
 
-    /// Writes the commit, or one per policy; their ids, oldest first, and the last message.
-    pub(super) fn commit(
-        &self,
-        base: Oid,
-        files: &[ChangedFile],
-        message: &dyn MessageSource,
-        trees: &Trees<'_>,
-    ) -> Result<(Vec<Oid>, String), GitError> {
-        let groups = match self.request.grouping {
-            CommitGrouping::Together => vec![files.to_vec()],
-            CommitGrouping::PerPolicy => self.by_policy(files),
-        };
-        let failed = |e: git2::Error| self.mirror.mirror.mirror_error("writing the commit", &e);
-        let mut commits = Vec::new();
-        let mut last = String::new();
-        let mut parent = self.mirror.repository.find_commit(base).map_err(failed)?;
-        for group in groups {
-            last = message.message(&group).map_err(GitError::Message)?;
-            let tree = trees.write(parent.tree_id(), &group)?;
-            let id = write_commit(
-                &self.mirror.repository,
-                tree,
-                &parent,
-                &CommitSpec {
-                    author: &self.request.author,
-                    committer: self.request.committer(),
-                    at: self.request.now,
-                    message: &last,
-                    signer: self.request.signer.as_ref(),
-                },
-            )
-            .map_err(failed)??;
-            commits.push(id);
-            parent = self.mirror.repository.find_commit(id).map_err(failed)?;
-        }
-        Ok((commits, last))
-    }
-
-    /// The same changes, policy by policy: each step's files start from what the step before left.
-    fn by_policy(&self, files: &[ChangedFile]) -> Vec<Vec<ChangedFile>> {
-        let policies: BTreeSet<&PolicyName> = files
-            .iter()
-            .flat_map(|file| file.changes.iter().map(|change| &change.policy))
-            .collect();
-        let mut texts: BTreeMap<&str, std::sync::Arc<[u8]>> = files
-            .iter()
-            .map(|file| (&*file.path, file.old.clone()))
-            .collect();
-        let mut groups = Vec::new();
-        for policy in policies {
-            let mut only = self.choices.clone();
-            only.retain(|name| name == policy);
-            let mut group = Vec::new();
-            for file in files {
-                if !file.changes.iter().any(|change| change.policy == *policy) {
-                    continue;
-                }
-                let Some(text) = texts.get_mut(&*file.path) else {
-                    continue;
-                };
-                let done = self.editor.edit(&file.path, text, &only);
-                let Some(new) = done.text else { continue };
-                let step = ChangedFile {
-                    changes: done.changes,
-                    old: text.clone(),
-                    new: new.into(),
-                    ..file.clone()
-                };
-                *text = step.new.clone();
-                group.push(step);
-            }
-            if !group.is_empty() {
-                groups.push(group);
-            }
-        }
-        groups
-    }
+fn may_change(item: &Item<'_>, path: &str) -> bool {
+    item.request.path.contains(path) && !item.request.ignore.is_ignored(path, false)
 }

@@ -1,7 +1,10 @@
 //! `git.push.refspec`: the commit goes to a second place, for example `refs/heads/main:refs/for/main` for Gerrit.
 
-use crate::git::{Fetched, GitError, RefUpdate, check_reference};
+use crate::git::{
+    CancellationToken, Fetched, GitError, LockedMirror, PushFailure, RefUpdate, check_reference,
+};
 use git2::Oid;
+use sha2::{Digest as _, Sha256};
 
 /// `[+]source:destination`, both full names; `HEAD` stands for the commit that is pushed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,32 +55,123 @@ impl Refspec {
         })
     }
 
-    /// The update for a commit that goes to `branch`.
-    pub(super) fn update(
+    /// Whether there is a commit for it when `branch` is pushed.
+    pub(super) fn check_source(&self, branch: &str, fetched: &Fetched) -> Result<(), GitError> {
+        let full = format!("refs/heads/{branch}");
+        if self.source == "HEAD"
+            || self.source == full
+            || Some(&self.source) == fetched.checkout_name.as_ref()
+        {
+            return Ok(());
+        }
+        Err(GitError::InvalidArgument {
+            what: "refspec",
+            given: self.text.clone(),
+            reason: format!("its source is neither HEAD nor {full}, the branch that is pushed"),
+        })
+    }
+
+    /// Pushes to the destination what `branch` has been pushed to; its name, unless that is the branch itself.
+    ///
+    /// Flux forces it together with a push branch, so that it can follow one that is made anew; what is checked out
+    /// is never forced.
+    pub(super) fn push(
         &self,
-        branch: &str,
-        commit: Oid,
+        mirror: &LockedMirror,
         fetched: &Fetched,
-    ) -> Result<RefUpdate, GitError> {
+        (branch, commit): (&str, Oid),
+        force: bool,
+        options: &[String],
+        cancel: &CancellationToken,
+    ) -> Result<Option<String>, GitError> {
+        self.check_source(branch, fetched)?;
         let full = format!("refs/heads/{branch}");
         let new = if self.source == "HEAD" || self.source == full {
             commit
-        } else if Some(&self.source) == fetched.checkout_name.as_ref() {
-            fetched.checkout
         } else {
-            return Err(GitError::InvalidArgument {
-                what: "refspec",
-                given: self.text.clone(),
-                reason: format!("its source is neither HEAD nor {full}, the branch that is pushed"),
-            });
+            fetched.checkout
         };
-        Ok(RefUpdate {
+        let there = fetched.listing.id(&self.destination);
+        if self.destination == full || there == Some(new) {
+            self.paid(mirror, branch);
+            return Ok(None);
+        }
+        let is_checkout = fetched.checkout_name.as_deref() == Some(&*self.destination);
+        let update = RefUpdate {
             name: self.destination.clone(),
-            expected: fetched.listing.id(&self.destination),
+            expected: there,
             new,
-            force: self.force,
-        })
+            force: !is_checkout && (force || self.force),
+        };
+        let pushed = mirror
+            .push(&[update], options, cancel)
+            .take(&self.destination);
+        match pushed {
+            Ok(()) => {}
+            Err(PushFailure::Failed(e)) if has_it_already(&e) => {}
+            Err(PushFailure::Failed(e) | PushFailure::Unknown(e)) => return Err(e),
+            Err(PushFailure::Outrun) => {
+                return Err(GitError::Outrun {
+                    remote: mirror.mirror.remote().url().to_string(),
+                    branch: self.destination.clone(),
+                    tries: 1,
+                });
+            }
+        }
+        self.paid(mirror, branch);
+        Ok(Some(self.destination.clone()))
     }
+
+    /// Remembers that the destination is to get this commit, until it has it: nothing at the remote says so for
+    /// destinations such as Gerrit's `refs/for/main`.
+    pub(super) fn owe(&self, mirror: &LockedMirror, branch: &str, commit: Oid) {
+        let name = self.memory(branch);
+        if let Err(e) = mirror.repository.reference(&name, commit, true, "owed") {
+            tracing::debug!(
+                name,
+                error = e.message(),
+                "the refspec's push is not remembered"
+            );
+        }
+    }
+
+    /// The destination has it.
+    pub(super) fn paid(&self, mirror: &LockedMirror, branch: &str) {
+        if let Ok(mut reference) = mirror.repository.find_reference(&self.memory(branch)) {
+            // What cannot be removed is pushed once too often.
+            let _ = reference.delete();
+        }
+    }
+
+    /// Whether the destination lacks what the branch, which is at `tip`, was pushed with.
+    pub(super) fn is_owed(&self, mirror: &LockedMirror, branch: &str, tip: Oid) -> bool {
+        let owed = mirror
+            .repository
+            .refname_to_id(&self.memory(branch))
+            .is_ok_and(|owed| mirror.contains(tip, owed));
+        if !owed {
+            self.paid(mirror, branch);
+        }
+        owed
+    }
+
+    fn memory(&self, branch: &str) -> String {
+        use std::fmt::Write as _;
+        let mut name = String::from("refs/tagline/owed/");
+        for byte in Sha256::digest(format!("{branch}\n{}", self.text))
+            .iter()
+            .take(16)
+        {
+            // Writing to a String cannot fail.
+            let _ = write!(name, "{byte:02x}");
+        }
+        name
+    }
+}
+
+/// Gerrit refuses a commit that it has.
+fn has_it_already(e: &GitError) -> bool {
+    matches!(e, GitError::Refused { status, .. } if status.contains("no new changes"))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! One run: what is checked out, what may change, who commits, where it goes.
 
-use crate::git::{ChangedFile, GitReference, Identity, Signer, UpdatePath};
+use crate::git::{ChangedFile, GitError, GitReference, Identity, Signer, UpdatePath};
 use crate::{Choices, PolicyName, SourceIgnore};
 use std::collections::BTreeSet;
 
@@ -107,6 +107,55 @@ impl PublishRequest {
     pub(super) fn committer(&self) -> &Identity {
         self.committer.as_ref().unwrap_or(&self.author)
     }
+
+    /// The branch that changes go to: the push branch, or the one that is checked out.
+    ///
+    /// # Errors
+    /// [`GitError::NoPushBranch`] where neither is known.
+    pub fn push_branch(&self) -> Result<&str, GitError> {
+        self.push
+            .branch
+            .as_deref()
+            .filter(|branch| !branch.is_empty())
+            .or_else(|| self.checkout.inferred_push_branch())
+            .ok_or_else(|| GitError::NoPushBranch {
+                reference: self.checkout.to_string(),
+            })
+    }
+
+    /// Whether one fetch and one push can serve both.
+    pub(super) fn shares_a_push_with(&self, other: &Self) -> bool {
+        self.checkout == other.checkout
+            && self.push.options == other.push.options
+            && self.push.refspec == other.push.refspec
+            && self.dry_run == other.dry_run
+    }
+
+    /// Whether one commit can carry the changes of both, as far as the commit itself goes.
+    pub(super) fn commits_like(&self, other: &Self) -> bool {
+        let same_signer = match (&self.signer, &other.signer) {
+            (None, None) => true,
+            (Some(one), Some(other)) => one.is_same(other),
+            _ => false,
+        };
+        let together = CommitGrouping::Together;
+        self.author == other.author
+            && self.committer() == other.committer()
+            && same_signer
+            && self.grouping == together
+            && other.grouping == together
+    }
+}
+
+/// One automation's share of a run on a remote.
+#[derive(Clone, Copy)]
+pub struct Contribution<'a> {
+    /// What it is asked to do. Its push branch is not looked at: `branches` says where changes go.
+    pub request: &'a PublishRequest,
+    /// The branches, and what goes to each.
+    pub branches: &'a [BranchChoices],
+    /// Describes its commits.
+    pub message: &'a dyn MessageSource,
 }
 
 /// One branch to push to, and what goes there: `updates/{{ .Policy.Name }}` makes one of these per policy.
@@ -124,20 +173,46 @@ pub trait MessageSource {
     ///
     /// # Errors
     /// Whatever the template says; the run ends with [`GitError::Message`](crate::git::GitError::Message).
-    fn message(
+    fn message(&self, files: &[ChangedFile]) -> Result<String, BoxError>;
+
+    /// What this source says of itself to those it may share a commit with; without it, it shares none.
+    fn joining(&self) -> Option<Joining> {
+        None
+    }
+
+    /// The message for one commit with the changes of all of `members`, which are of one style. `None`: they cannot
+    /// say it together, because the text depends on the automation; each gets a commit of its own then.
+    ///
+    /// # Errors
+    /// As [`Self::message`].
+    fn together(
         &self,
-        files: &[ChangedFile],
-    ) -> Result<String, Box<dyn std::error::Error + Send + Sync>>;
+        _members: &[Joining],
+        _files: &[ChangedFile],
+    ) -> Option<Result<String, BoxError>> {
+        None
+    }
+}
+
+/// Whatever a [`MessageSource`] says went wrong.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// One automation of those that may share a commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Joining {
+    /// `namespace/name`.
+    pub automation: String,
+    /// What may be changed by it.
+    pub path: UpdatePath,
+    /// Everything that decides the text besides the automation and the changes: only equal styles are joined.
+    pub style: String,
 }
 
 impl<F> MessageSource for F
 where
-    F: Fn(&[ChangedFile]) -> Result<String, Box<dyn std::error::Error + Send + Sync>>,
+    F: Fn(&[ChangedFile]) -> Result<String, BoxError>,
 {
-    fn message(
-        &self,
-        files: &[ChangedFile],
-    ) -> Result<String, Box<dyn std::error::Error + Send + Sync>> {
+    fn message(&self, files: &[ChangedFile]) -> Result<String, BoxError> {
         self(files)
     }
 }

@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use std::fmt;
 
 /// Why a commit cannot be signed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum SigningError {
     /// The key cannot be read.
@@ -84,6 +84,17 @@ impl Signer {
         {
             let _ = (key_ring, passphrase);
             Err(SigningError::NoOpenPgp)
+        }
+    }
+
+    /// Whether the other one signs with the same key.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Key::Ssh(one), Key::Ssh(other)) => one.public_key() == other.public_key(),
+            #[cfg(feature = "openpgp")]
+            (Key::OpenPgp(one), Key::OpenPgp(other)) => one.fingerprint() == other.fingerprint(),
+            #[cfg(feature = "openpgp")]
+            _ => false,
         }
     }
 

@@ -44,6 +44,13 @@ impl OpenPgpSigner {
         choose(key, passphrase)
     }
 
+    pub(super) fn fingerprint(&self) -> pgp::types::Fingerprint {
+        match self {
+            Self::Primary(key) => key.fingerprint(),
+            Self::Subkey(key) => key.fingerprint(),
+        }
+    }
+
     pub(super) fn sign(&self, commit: &[u8]) -> Result<String, SigningError> {
         match self {
             Self::Primary(key) => sign(&**key, commit),

@@ -79,6 +79,13 @@ impl SshSigner {
         }
     }
 
+    pub(super) fn public_key(&self) -> &KeyData {
+        match self {
+            Self::Rsa { public, .. } => public,
+            Self::Other(key) => key.public_key().key_data(),
+        }
+    }
+
     pub(super) fn sign(&self, commit: &[u8]) -> Result<String, SigningError> {
         let failed = |e: &dyn std::fmt::Display| SigningError::Sign(e.to_string());
         let signature = match self {

@@ -70,6 +70,12 @@ pub struct RenderError {
 const MAX_SOURCE: usize = 256 * 1024;
 
 impl Template {
+    /// Its text.
+    #[must_use]
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
     /// Reads a template. `name` is for messages.
     ///
     /// # Errors
