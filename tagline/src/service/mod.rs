@@ -248,7 +248,7 @@ impl Service {
                     self.dirty_policies.insert(object.name);
                 }
                 Kind::ImageUpdateAutomation if self.pass.is_none() => {
-                    self.due_automations.insert(object.name);
+                    self.automation_is_due(object.name, now);
                 }
                 _ => {}
             }

@@ -4,7 +4,7 @@ use super::back_off::pause;
 use super::publish::{self, Published, SharedPublication};
 use super::reload::spec_fingerprint;
 use super::selecting::after;
-use super::state::{Done, Run, automation_key, remember};
+use super::state::{AutomationState, Done, Run, automation_key, remember};
 use super::status::{Failure, Retry, whole_seconds};
 use super::{PUBLISHES_AT_ONCE, Service, Subject};
 use crate::resources::{ObjectKey, ObjectName};
@@ -20,6 +20,20 @@ impl Service {
                 return;
             }
             self.start_publish(&name);
+        }
+    }
+
+    /// An automation's time has come. While changes are gathered (`commit.window`), a regular run waits for them;
+    /// one that somebody asked for does not come here, and one after a failure has waited long enough.
+    pub(super) fn automation_is_due(&mut self, name: ObjectName, now: Timestamp) {
+        let healthy = |state: &AutomationState| state.failures == 0;
+        match self.changes_due(&name).filter(|at| *at > now) {
+            Some(at) if self.states.automations.get(&name).is_some_and(healthy) => {
+                self.timers.set(automation_key(&name), at);
+            }
+            _ => {
+                self.due_automations.insert(name);
+            }
         }
     }
 
@@ -56,6 +70,8 @@ impl Service {
                 state.running = true;
                 state.remote = Some(remote.clone());
                 state.status.last_automation_run_time = Some(whole_seconds(now));
+                // In the store they wait until the run has ended: it may be killed.
+                state.status.changes_since = None;
             }
         }
         let storage = self.settings.storage_path.clone();

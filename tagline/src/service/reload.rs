@@ -265,6 +265,10 @@ impl Service {
                     .unwrap_or(now);
                 self.states.automations.insert(name.clone(), state);
                 self.timers.set(automation_key(name), due);
+                // Changes that the last process did not get to write.
+                if let Some(at) = self.changes_due(name) {
+                    self.timers.set_at_latest(automation_key(name), at);
+                }
             }
         }
         Ok(())

@@ -2,7 +2,7 @@
 
 use super::back_off::pause;
 use super::evaluate::{Answer, Question, evaluate};
-use super::state::{Done, TagsVersion, policy_key, remember};
+use super::state::{Done, TagsVersion, automation_key, policy_key, remember};
 use super::status::{Failure, Retry, resolved_message};
 use super::{EVALUATIONS_AT_ONCE, Service, Subject};
 use super::{access_rules, publish};
@@ -235,19 +235,38 @@ impl Service {
         }
         let resources = Arc::clone(&self.resources);
         for (name, object) in &resources.automations {
-            if publish::policies_of(object, &resources).any(|used| used == policy) {
-                let window = object
-                    .spec
-                    .git
-                    .as_ref()
-                    .and_then(|git| git.commit.window)
-                    .and_then(|window| SignedDuration::try_from(window.0).ok())
-                    .unwrap_or(SETTLE);
-                let at = now.checked_add(window).unwrap_or(now);
-                self.timers
-                    .set_at_latest(super::state::automation_key(name), at);
+            if !publish::policies_of(object, &resources).any(|used| used == policy) {
+                continue;
+            }
+            let key = automation_key(name);
+            let Some(state) = self.states.automations.get_mut(name) else {
+                continue;
+            };
+            // Counted from the first change, so that a steady stream of them cannot put the commit off.
+            if state.status.changes_since.is_none() {
+                state.status.changes_since = Some(now);
+                let status = state.status.clone();
+                self.write(|batch| remember(batch, &key, &status));
+            }
+            if let Some(at) = self.changes_due(name) {
+                self.timers.set_at_latest(key, at);
             }
         }
+    }
+
+    /// When changes that wait are to be written: when the window that the first of them opened ends.
+    pub(super) fn changes_due(&self, automation: &ObjectName) -> Option<Timestamp> {
+        let state = self.states.automations.get(automation)?;
+        let since = state.status.changes_since?;
+        let window = state
+            .object
+            .spec
+            .git
+            .as_ref()
+            .and_then(|git| git.commit.window)
+            .and_then(|window| SignedDuration::try_from(window.0).ok())
+            .unwrap_or(SETTLE);
+        Some(since.checked_add(window).unwrap_or(since))
     }
 }
 

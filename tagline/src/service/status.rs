@@ -164,6 +164,9 @@ pub(crate) struct AutomationStatus {
     /// Choices that a person took back in git.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) holds: Vec<tagline_updater::Hold>,
+    /// Since when choices wait to be written; none when all have been.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) changes_since: Option<Timestamp>,
     /// The object's own fields that it has dealt with, as a hash.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) observed_spec: Option<String>,

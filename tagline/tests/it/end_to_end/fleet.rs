@@ -53,7 +53,7 @@ impl Fleet {
     /// Writes the objects of the images and of an automation on `main`.
     pub(super) fn write_manifests(&self, git_objects: &str) {
         self.write_manifest("images.yaml", &self.images());
-        self.write_manifest("git.yaml", &format!("{git_objects}{AUTOMATION}"));
+        self.write_manifest("git.yaml", &format!("{git_objects}{}", usual_automation()));
     }
 
     pub(super) fn images(&self) -> String {
@@ -197,24 +197,69 @@ spec:
     )
 }
 
-const AUTOMATION: &str = "apiVersion: image.toolkit.fluxcd.io/v1
+/// An automation on `main` with this message for every commit.
+fn usual_automation() -> String {
+    Automation::new("fleet").to_string()
+}
+
+/// An `ImageUpdateAutomation`, written as its fields are set.
+pub(super) struct Automation {
+    pub(super) name: &'static str,
+    pub(super) annotations: &'static str,
+    pub(super) commit: &'static str,
+    pub(super) branch: &'static str,
+    pub(super) path: &'static str,
+    pub(super) message: Option<&'static str>,
+    pub(super) author: &'static str,
+}
+
+impl Automation {
+    /// One that writes [`UPDATE`] to `main`.
+    pub(super) fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            annotations: "{}",
+            commit: "",
+            branch: "main",
+            path: "apps",
+            message: Some(UPDATE),
+            author: "Tagline",
+        }
+    }
+}
+
+impl std::fmt::Display for Automation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let message = self
+            .message
+            .map(|text| format!("messageTemplate: {text:?}"))
+            .unwrap_or_default();
+        write!(
+            f,
+            "---
+apiVersion: image.toolkit.fluxcd.io/v1
 kind: ImageUpdateAutomation
-metadata: {name: fleet, namespace: fleet}
+metadata: {{name: {}, namespace: fleet, annotations: {}}}
 spec:
   interval: 10m
-  sourceRef: {kind: GitRepository, name: fleet}
+  sourceRef: {{kind: GitRepository, name: fleet}}
   git:
-    checkout: {ref: {branch: main}}
+    checkout: {{ref: {{branch: main}}}}
     commit:
-      author: {name: Tagline, email: tagline@example.com}
-      messageTemplate: Update images
-    push: {branch: main}
-  update: {path: apps, strategy: Setters}
-";
+      author: {{name: {}, email: tagline@example.com}}
+      {message}
+      {}
+    push: {{branch: {:?}}}
+  update: {{path: {}, strategy: Setters}}
+",
+            self.name, self.annotations, self.author, self.commit, self.branch, self.path
+        )
+    }
+}
 
 /// A `GitRepository` with its Secret.
-fn git_objects(url: &str, secret: &[(&str, &str)]) -> String {
-    let mut text = format!(
+pub(super) fn git_objects(url: &str, secret: &[(&str, &str)]) -> String {
+    let repository = format!(
         "apiVersion: source.toolkit.fluxcd.io/v1
 kind: GitRepository
 metadata: {{name: fleet, namespace: fleet}}
@@ -224,13 +269,21 @@ spec:
   ref: {{branch: main}}
   secretRef: {{name: git}}
 ---
-apiVersion: v1
+"
+    );
+    repository + &secret_object("git", secret)
+}
+
+/// A Secret.
+pub(super) fn secret_object(name: &str, data: &[(&str, &str)]) -> String {
+    let mut text = format!(
+        "apiVersion: v1
 kind: Secret
-metadata: {{name: git, namespace: fleet}}
+metadata: {{name: {name}, namespace: fleet}}
 stringData:
 "
     );
-    for (key, value) in secret {
+    for (key, value) in data {
         writeln!(text, "  {key}: |-").unwrap();
         for line in value.lines() {
             writeln!(text, "    {line}").unwrap();

@@ -1,6 +1,7 @@
 //! `tagline run` from a real registry to a real git remote.
 
 mod bad_input;
+mod commits;
 mod fleet;
 mod interrupted;
 mod once;

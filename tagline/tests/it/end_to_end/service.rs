@@ -11,7 +11,7 @@ use super::fleet::{Fleet, PASSWORD, Running, file, http_objects, image_objects, 
 
 const LIMIT: Duration = Duration::from_mins(1);
 
-fn wait_until(
+pub(super) fn wait_until(
     what: &str,
     running: &mut Running,
     log: &std::path::Path,

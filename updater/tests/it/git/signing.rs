@@ -3,12 +3,10 @@
 use super::setting::{Setting, bot, choices, filled, request};
 use secrecy::SecretString;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
-use tagline_testservers::{BareRepository, SshKey, SshKeyType, StartError, require};
+use std::process::Command;
+use tagline_testservers::{BareRepository, GnuPg, SshKey, SshKeyType, require};
 use tagline_updater::git::{GitAuth, Signer, SigningError};
-use tempfile::TempDir;
 
 /// Signs a bump and gives back what `git verify-commit` says.
 fn verified(signer: Signer, verify: &[(&str, &str)], environment: &[(&str, &Path)]) -> String {
@@ -70,64 +68,14 @@ fn ssh_keys_of_every_kind() {
     }
 }
 
-/// gpg with a home of its own.
-struct Gpg(TempDir);
-
-impl Gpg {
-    fn start() -> Result<Self, StartError> {
-        let home = tempfile::Builder::new()
-            .prefix("g")
-            .tempdir_in("/tmp")
-            .unwrap();
-        fs::set_permissions(home.path(), fs::Permissions::from_mode(0o700)).unwrap();
-        let gpg = Self(home);
-        gpg.command(&["--version"])
-            .output()
-            .map_err(|_| StartError::Missing {
-                program: "gpg",
-                package: "gnupg",
-            })?;
-        Ok(gpg)
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new("gpg");
-        command
-            .env("GNUPGHOME", self.0.path())
-            .args(["--batch", "--no-tty", "--pinentry-mode", "loopback"])
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stderr(Stdio::null());
-        command
-    }
-
-    fn run(&self, arguments: &[&str]) -> String {
-        let output = self.command(arguments).output().unwrap();
-        assert!(output.status.success(), "gpg {arguments:?}");
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    fn generate(&self, user: &str, kind: &str, usage: &str, passphrase: &str) {
-        self.run(&[
-            "--passphrase",
-            passphrase,
-            "--quick-generate-key",
-            user,
-            kind,
-            usage,
-            "never",
-        ]);
-    }
-
-    fn verified(&self, signer: Signer) {
-        let said = verified(signer, &[], &[("GNUPGHOME", self.0.path())]);
-        assert!(said.contains("Good signature from"), "{said}");
-    }
+fn verified_by(gpg: &GnuPg, signer: Signer) {
+    let said = verified(signer, &[], &[("GNUPGHOME", gpg.home())]);
+    assert!(said.contains("Good signature from"), "{said}");
 }
 
 #[test]
 fn openpgp_keys_of_every_kind() {
-    let gpg = require!(Gpg::start());
+    let gpg = require!(GnuPg::start());
     for (name, kind, passphrase) in [
         ("ed", "ed25519", ""),
         ("rsa", "rsa2048", ""),
@@ -136,16 +84,10 @@ fn openpgp_keys_of_every_kind() {
     ] {
         let user = format!("{name} <{name}@example.com>");
         gpg.generate(&user, kind, "sign", passphrase);
-        let ring = gpg.run(&[
-            "--passphrase",
-            passphrase,
-            "--armor",
-            "--export-secret-keys",
-            &user,
-        ]);
+        let ring = gpg.export(&[&user], passphrase);
         let ring: SecretString = ring.into();
         let given = (!passphrase.is_empty()).then(|| passphrase.into());
-        gpg.verified(Signer::openpgp(&ring, given.as_ref()).unwrap());
+        verified_by(&gpg, Signer::openpgp(&ring, given.as_ref()).unwrap());
         if given.is_some() {
             assert!(matches!(
                 Signer::openpgp(&ring, None),
@@ -158,21 +100,14 @@ fn openpgp_keys_of_every_kind() {
             ));
         }
     }
-    let two = gpg.run(&[
-        "--passphrase",
-        "",
-        "--armor",
-        "--export-secret-keys",
-        "<ed@example.com>",
-        "<rsa@example.com>",
-    ]);
+    let two = gpg.export(&["<ed@example.com>", "<rsa@example.com>"], "");
     let error = Signer::openpgp(&two.into(), None).unwrap_err();
     assert!(error.to_string().contains("multiple entities"), "{error}");
 }
 
 #[test]
 fn an_openpgp_subkey_signs_where_the_primary_key_does_not() {
-    let gpg = require!(Gpg::start());
+    let gpg = require!(GnuPg::start());
     let user = "sub <sub@example.com>";
     gpg.generate(user, "ed25519", "cert", "");
     let listed = gpg.run(&["--with-colons", "--list-keys", user]);
@@ -192,7 +127,7 @@ fn an_openpgp_subkey_signs_where_the_primary_key_does_not() {
     ]);
     // The primary key's secret part stays at home.
     let ring = gpg.run(&["--armor", "--export-secret-subkeys", user]);
-    gpg.verified(Signer::openpgp(&ring.into(), None).unwrap());
+    verified_by(&gpg, Signer::openpgp(&ring.into(), None).unwrap());
 }
 
 #[test]
