@@ -30,6 +30,8 @@ pub enum Verdict {
     TooYoung,
     /// On an exclusion list.
     Excluded,
+    /// Could be chosen, but another image of the group has no such version.
+    HeldBack,
 }
 
 impl Verdict {
@@ -45,6 +47,7 @@ impl Verdict {
             Self::OutOfRange => "out-of-range",
             Self::TooYoung => "too-young",
             Self::Excluded => "excluded",
+            Self::HeldBack => "held-back",
         }
     }
 }
@@ -92,11 +95,24 @@ impl Policy {
         I::IntoIter: Clone,
     {
         let candidates = candidates.into_iter();
+        let selection = with_rank!(self, rank => {
+            let outcome = outcome(&mut Judge::new(self, rank, context), candidates.clone(), context);
+            self.selection(&outcome, context)
+        });
+        self.explain_selection(candidates, context, selection)
+    }
+
+    /// The verdicts for a choice that has been made.
+    pub(crate) fn explain_selection<'a>(
+        &self,
+        candidates: impl IntoIterator<Item = Candidate<'a>>,
+        context: &Context,
+        selection: Selection,
+    ) -> Explanation {
         with_rank!(self, rank => {
             let mut judge = Judge::new(self, rank, context);
-            let outcome = outcome(&mut judge, candidates.clone(), context);
-            let selection = self.selection(&outcome, context);
             let verdicts = candidates
+                .into_iter()
                 .map(|candidate| self.verdict(&mut judge, &candidate, &selection))
                 .collect();
             Explanation { selection, verdicts }

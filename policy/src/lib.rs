@@ -45,6 +45,9 @@ pub use selection::{NoChoice, Selection};
 pub use spec::{Choice, Exclusions, FilterTags, Guards, Order, PolicySpec, Sortable, Unparsable};
 pub use suggest::{Proposal, suggest};
 pub use tag::{InvalidTag, MAX_TAG_LENGTH, Tag, TagRef};
-pub use together::{Member, select_together};
+pub use together::{
+    GroupOrder, HeldBack, Incomparable, Member, MemberSelection, check_group, explain_together,
+    select_together,
+};
 pub use update::{Change, Evaluation};
 pub use version::{InvalidVersion, MAX_VERSION_LENGTH, Version};

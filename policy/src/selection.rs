@@ -65,8 +65,21 @@ pub enum NoChoice {
         moment: &'static str,
     },
     /// Images that move together have no version in common.
-    #[error("no version exists for all images of the group")]
-    NoCommonVersion,
+    #[error("no version exists for all images of the group: {} has no {newest}", lacking.join(", "))]
+    NoCommonVersion {
+        /// The newest version of the group's first member.
+        newest: String,
+        /// The members without it.
+        lacking: Vec<String>,
+    },
+    /// An image of the group has nothing to choose, so that the others stay, too.
+    #[error("the group waits for {by}: {why}")]
+    GroupHeld {
+        /// The member.
+        by: String,
+        /// Why it has no choice.
+        why: Box<NoChoice>,
+    },
 }
 
 impl NoChoice {
@@ -80,7 +93,8 @@ impl NoChoice {
             Self::TooYoung { .. } => "too-young",
             Self::Downgrade { .. } => "downgrade",
             Self::NoTimes { .. } => "no-times",
-            Self::NoCommonVersion => "no-common-version",
+            Self::NoCommonVersion { .. } => "no-common-version",
+            Self::GroupHeld { .. } => "group-held",
         }
     }
 }
