@@ -1,6 +1,6 @@
 //! What the policies chose: the updater's input.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use tagline_policy::ImageReference;
 
@@ -53,6 +53,8 @@ pub enum Choice<'a> {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Choices {
     by_policy: BTreeMap<PolicyName, Option<ImageReference>>,
+    /// Of policies that move together: the first of them.
+    first_of_group: BTreeMap<PolicyName, PolicyName>,
 }
 
 impl Choices {
@@ -70,6 +72,24 @@ impl Choices {
     /// Records a policy that exists but has no choice.
     pub fn insert_undecided(&mut self, policy: PolicyName) {
         self.by_policy.insert(policy, None);
+    }
+
+    /// Records that policies move together: what they choose goes into the same commit and to the same
+    /// branch.
+    pub fn move_together(&mut self, policies: impl IntoIterator<Item = PolicyName>) {
+        let policies: BTreeSet<PolicyName> = policies.into_iter().collect();
+        if let Some(first) = policies.first().cloned() {
+            for policy in policies {
+                self.first_of_group.insert(policy, first.clone());
+            }
+        }
+    }
+
+    /// The policy by which its group is known: the first by name of those it moves together with,
+    /// mostly itself.
+    #[must_use]
+    pub fn first_of_group<'c>(&'c self, policy: &'c PolicyName) -> &'c PolicyName {
+        self.first_of_group.get(policy).unwrap_or(policy)
     }
 
     /// What is known about a policy.
@@ -99,6 +119,15 @@ impl Choices {
         self.by_policy.retain(|policy, _| keep(policy));
     }
 
+    /// Forgets what policies chose for which `keep` answers no; they stay known.
+    pub fn retain_chosen(&mut self, mut keep: impl FnMut(&PolicyName) -> bool) {
+        for (policy, image) in &mut self.by_policy {
+            if !keep(policy) {
+                *image = None;
+            }
+        }
+    }
+
     /// Whether there are no policies at all.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -113,6 +142,7 @@ impl FromIterator<(PolicyName, ImageReference)> for Choices {
                 .into_iter()
                 .map(|(policy, image)| (policy, Some(image)))
                 .collect(),
+            first_of_group: BTreeMap::new(),
         }
     }
 }

@@ -3,14 +3,21 @@
 use super::tag_list::TagList;
 use crate::cli::GlobalArgs;
 use crate::exit::BadInput;
+use crate::output::Output;
+use crate::service::created_times;
 use crate::settings::{RateArgs, Settings, scanner_options_of_flags};
 use crate::shutdown;
 use anyhow::Context as _;
+use futures_util::{StreamExt as _, stream};
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
-use tagline_policy::ImageName;
+use tagline_policy::{ImageName, Policy};
 use tagline_scanner::{
-    Access, CredentialSource, ScanMode, ScanTarget, Scanner, StoreOptions, TagStore,
+    Access, CredentialSource, ScanError, ScanMode, ScanTarget, Scanner, StoreOptions, TagStore,
 };
+
+/// Scans at the same time. How fast requests go out is the budgets' business.
+const AT_ONCE: usize = 64;
 
 /// A scanner for one command, by flags alone.
 pub(crate) fn scanner(global: &GlobalArgs, registry: &RateArgs) -> anyhow::Result<Scanner> {
@@ -41,17 +48,53 @@ pub(crate) fn open_store(path: &Path) -> anyhow::Result<TagStore> {
         .with_context(|| format!("--storage-path {}", path.display()))
 }
 
-/// Scans one target and waits for it.
-pub(crate) fn scan_tags(scanner: &Scanner, target: &ScanTarget) -> anyhow::Result<TagList> {
+/// Scans targets and looks up what their policies need to know; one list for each, in this order. Targets that
+/// are the same are scanned once.
+pub(crate) fn scan_lists(
+    scanner: &Scanner,
+    targets: &[(ScanTarget, &Policy)],
+    output: &Output,
+) -> anyhow::Result<Vec<Result<TagList, ScanError>>> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
     runtime.block_on(async {
         let cancel = shutdown::on_signal()?;
-        tokio::select! {
-            scan = scanner.scan(target, ScanMode::Conditional) => Ok(TagList::Scanned(scan?.tags.unpack())),
-            () = cancel.cancelled() => Err(anyhow::anyhow!("interrupted")),
+        let mut bar = output.progress().bar("scanning", targets.len());
+        let mut scans = stream::iter(targets.iter().enumerate())
+            .map(|(index, (target, policy))| async move {
+                (index, scan_list(scanner, target, policy).await)
+            })
+            .buffer_unordered(AT_ONCE);
+        let mut lists = BTreeMap::new();
+        loop {
+            tokio::select! {
+                next = scans.next() => match next {
+                    Some((index, list)) => lists.insert(index, list),
+                    None => return Ok(lists.into_values().collect()),
+                },
+                () = cancel.cancelled() => anyhow::bail!("interrupted"),
+            };
+            bar.step();
+            bar.budgets(|| scanner.budgets());
         }
+    })
+}
+
+async fn scan_list(
+    scanner: &Scanner,
+    target: &ScanTarget,
+    policy: &Policy,
+) -> Result<TagList, ScanError> {
+    let tags = scanner.scan(target, ScanMode::Conditional).await?.tags;
+    let created = if policy.needs_created() {
+        created_times(policy, target, &tags, scanner).await?
+    } else {
+        HashMap::new()
+    };
+    Ok(TagList::Scanned {
+        tags: tags.unpack(),
+        created,
     })
 }
 

@@ -3,10 +3,13 @@
 use crate::exit::BadInput;
 use crate::manifest::{Place, Position, Problem};
 use crate::output::Output;
+use crate::service::candidate;
+use jiff::Timestamp;
+use std::collections::HashMap;
 use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
-use tagline_policy::{Candidate, TagRef};
+use tagline_policy::{Candidate, Tag, TagRef};
 use tagline_scanner::UnpackedTags;
 
 /// Lists longer than this are no tag lists.
@@ -25,7 +28,12 @@ pub(crate) enum TagList {
         ranges: Vec<std::ops::Range<usize>>,
     },
     /// A scanned list, with the times tags were first seen.
-    Scanned(UnpackedTags),
+    Scanned {
+        /// The tags.
+        tags: UnpackedTags,
+        /// When images were made, as far as that matters.
+        created: HashMap<Tag, Timestamp>,
+    },
 }
 
 impl TagList {
@@ -37,13 +45,9 @@ impl TagList {
                 .filter_map(|range| TagRef::new(text.get(range.clone())?).ok())
                 .map(Candidate::new)
                 .collect(),
-            Self::Scanned(tags) => tags
+            Self::Scanned { tags, created } => tags
                 .iter()
-                .map(|(tag, first_seen)| Candidate {
-                    tag,
-                    first_seen: Some(first_seen),
-                    created: None,
-                })
+                .map(|(tag, first_seen)| candidate(tag, first_seen, created))
                 .collect(),
         }
     }

@@ -4,7 +4,7 @@ use super::input::InputArgs;
 use crate::cli::GlobalArgs;
 use crate::exit::{BadInput, Exit};
 use crate::output::{Output, counted_noun};
-use crate::resources::{ObjectName, Resources};
+use crate::resources::{Groups, ObjectName, Resources};
 use crate::service::Service;
 use crate::settings::{RegistryArgs, ServiceArgs, Settings};
 use crate::shutdown;
@@ -119,12 +119,21 @@ fn choices(
             choices.insert_undecided(policy_name(&refused.key.name));
         }
     }
-    let given = std::mem::take(&mut resources.given_choices);
+    let mut given = std::mem::take(&mut resources.given_choices);
     let mut complete = !resources.has_errors();
+    let groups = Groups::of(&resources);
+    // A group is taken at its word as a whole, or chosen anew as a whole.
     let to_scan: Vec<&ObjectName> = names
         .iter()
-        .filter(|name| !given.contains_key(*name))
+        .filter(|name| {
+            let refused = groups
+                .of_policy(name)
+                .is_some_and(|group| !group.refused.is_empty());
+            let mut members = groups.evaluated_with(name).into_iter();
+            refused || !members.all(|member| given.contains_key(&member))
+        })
         .collect();
+    given.retain(|name, _| !to_scan.contains(&name));
     for (name, image) in given {
         choices.insert(policy_name(&name), image);
     }
@@ -133,8 +142,12 @@ fn choices(
     }
     if args.offline {
         for name in to_scan {
+            let whose = match groups.of_policy(name) {
+                Some(group) => format!("ImagePolicy {name} or another of group {}", group.name),
+                None => format!("ImagePolicy {name}"),
+            };
             output.warning(&format!(
-                "ImagePolicy {name} has no status.latestRef; its markers stay as they are"
+                "{whose} has no status.latestRef; its markers stay as they are"
             ));
             choices.insert_undecided(policy_name(name));
         }

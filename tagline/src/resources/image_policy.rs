@@ -37,6 +37,8 @@ pub(crate) struct ImagePolicySpec {
     /// Ours: only tags with as many parts and the same suffix as the one chosen before.
     #[serde(default)]
     pub(crate) same_shape: bool,
+    /// Ours: policies of one namespace with the same group choose the newest version that all of them have.
+    pub(crate) group: Option<String>,
     /// Ours: platforms that the image must have, for example `linux/arm64`.
     #[serde(default)]
     pub(crate) platforms: Vec<String>,

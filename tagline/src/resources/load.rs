@@ -1,6 +1,7 @@
 //! Reads manifests into [`Resources`].
 
 use super::git_repository::GitRepositorySpec;
+use super::groups;
 use super::image_policy::{ImagePolicySpec, ImagePolicyStatus};
 use super::image_repository::ImageRepositorySpec;
 use super::image_update_automation::ImageUpdateAutomationSpec;
@@ -78,6 +79,8 @@ pub(crate) struct Refused {
     pub(crate) reason: &'static str,
     /// The first thing that is wrong with it.
     pub(crate) message: String,
+    /// Of a policy: the group that waits for it.
+    pub(crate) group: Option<String>,
 }
 
 type Objects<S> = BTreeMap<ObjectName, Arc<Object<S>>>;
@@ -129,6 +132,7 @@ pub(crate) fn load(sources: &[Source], options: &LoadOptions) -> Resources {
         },
         options,
         places: HashMap::new(),
+        group_places: BTreeMap::new(),
     };
     for file in &files {
         loader.take_file(file);
@@ -136,6 +140,8 @@ pub(crate) fn load(sources: &[Source], options: &LoadOptions) -> Resources {
     let mut resources = loader.resources;
     let dangling = references::dangling(&resources);
     resources.problems.extend(dangling);
+    let groups = groups::problems(&resources, &loader.group_places);
+    resources.problems.extend(groups);
     resources
         .problems
         .sort_by(|a, b| (&a.place, a.severity).cmp(&(&b.place, b.severity)));
@@ -167,6 +173,8 @@ struct Loader<'a> {
     resources: Resources,
     options: &'a LoadOptions,
     places: HashMap<ObjectKey, Place>,
+    /// Where policies name their group.
+    group_places: BTreeMap<ObjectName, Place>,
 }
 
 /// What every object has, read before its kind's own part.
@@ -279,8 +287,14 @@ impl Loader<'_> {
                 }
             }
             Kind::ImagePolicy => {
+                let at = head.node.nearest_position("spec.group");
+                let group_place = Place::new(Arc::clone(&head.place.file), at);
                 let read = self.with_spec::<ImagePolicySpec, Option<ImagePolicyStatus>>(head);
                 if let Some((object, status)) = read {
+                    if object.spec.group.is_some() {
+                        self.group_places
+                            .insert(object.key.name.clone(), group_place);
+                    }
                     if let Some(given) = status.and_then(|status| status.latest_ref) {
                         let choice = given.to_image_reference();
                         self.resources
@@ -333,7 +347,7 @@ impl Loader<'_> {
                 }
             }
             Kind::Namespace if !head.faults.is_empty() => {
-                self.refuse(&head.key, &head.place, "Invalid", head.faults);
+                self.refuse(&head, "Invalid", head.faults.clone());
             }
             Kind::Namespace => {
                 let object = object(head, (), Vec::new());
@@ -411,7 +425,7 @@ impl Loader<'_> {
         let manifest = self.decoded::<Manifest<S, T>>(&head, Quoting::Show)?;
         let (reason, faults) = manifest.spec.faults(head.node);
         if !faults.is_empty() {
-            self.refuse(&head.key, &head.place, reason, faults);
+            self.refuse(&head, reason, faults);
             return None;
         }
         let references = manifest
@@ -427,7 +441,7 @@ impl Loader<'_> {
             Ok(_) => {}
             Err(found) => faults.extend(found),
         }
-        self.refuse(&head.key, &head.place, "Invalid", faults);
+        self.refuse(head, "Invalid", faults);
         None
     }
 
@@ -461,7 +475,7 @@ impl Loader<'_> {
                 .secrets
                 .insert(object.key.name.clone(), object);
         } else {
-            self.refuse(&head.key, &head.place, "Invalid", faults);
+            self.refuse(&head, "Invalid", faults);
         }
     }
 
@@ -481,13 +495,18 @@ impl Loader<'_> {
         }
     }
 
-    fn refuse(&mut self, key: &ObjectKey, place: &Place, reason: &'static str, faults: Vec<Fault>) {
+    fn refuse(&mut self, head: &Head<'_>, reason: &'static str, faults: Vec<Fault>) {
+        let (key, place) = (&head.key, &head.place);
         if let Some(first) = faults.first() {
+            let group = head.node.at_path("spec.group").and_then(Node::as_str);
             self.resources.refused.push(Refused {
                 key: key.clone(),
                 place: place.clone(),
                 reason,
                 message: format!("{}: {}", first.field, first.message),
+                group: group
+                    .filter(|_| key.kind == Kind::ImagePolicy)
+                    .map(str::to_owned),
             });
         }
         for fault in faults {

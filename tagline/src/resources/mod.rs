@@ -6,6 +6,7 @@
 
 mod duration;
 mod git_repository;
+mod groups;
 mod image_policy;
 mod image_repository;
 mod image_update_automation;
@@ -21,6 +22,7 @@ mod watch;
 
 pub(crate) use duration::{Span, go_duration};
 pub(crate) use git_repository::{GitProvider, GitReference, GitRepositorySpec};
+pub(crate) use groups::{Group, Groups, comparable};
 pub(crate) use image_policy::{DigestReflection, ImagePolicySpec};
 pub(crate) use image_repository::{ImageRepositorySpec, RegistryProvider};
 pub(crate) use image_update_automation::{

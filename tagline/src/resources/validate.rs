@@ -121,6 +121,14 @@ impl Validate for ImagePolicySpec {
             }
             Err(error) => found.add("InvalidPolicy", &spec_field(&error), error.to_string(), ""),
         }
+        if let Some(message) = self.group.as_deref().and_then(super::metadata::name_fault) {
+            found.add(
+                "Invalid",
+                "spec.group",
+                message,
+                "write one word for all policies that move together, for example release",
+            );
+        }
         for (index, platform) in self.platforms.iter().enumerate() {
             let parts = platform.split('/').count();
             if !(2..=3).contains(&parts) || platform.split('/').any(str::is_empty) {

@@ -1,17 +1,14 @@
 //! One evaluation of one policy: choose a tag, see that it can be pulled, look up its digest.
 
+use super::created_times::{candidate, created_times};
 use super::status::{Failure, ImageRef, Retry};
 use crate::resources::{DigestReflection, ImagePolicySpec, ImageRepositorySpec, Object};
-use futures_util::{StreamExt as _, stream};
 use jiff::Timestamp;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tagline_policy::{Candidate, Change, Context, Evaluation, Policy, Tag, TagRef, Verdict};
+use tagline_policy::{Candidate, Change, Context, Evaluation, HeldBack, Policy, Tag};
 use tagline_scanner::{Manifest, Platform, Problem, ScanError, ScanTarget, Scanner, TagSet};
-
-/// Created times asked for at the same time, for one policy.
-const DETAILS_AT_ONCE: usize = 8;
 
 /// What an evaluation needs.
 pub(crate) struct Question {
@@ -47,12 +44,14 @@ pub(crate) struct Answer {
     pub(crate) recheck_at: Option<Timestamp>,
     /// To go on from.
     pub(crate) evaluation: Option<Arc<Evaluation>>,
+    /// The newer version that other policies of the group lack.
+    pub(crate) held_back: Option<HeldBack>,
 }
 
 /// Evaluates.
 pub(crate) async fn evaluate(question: Arc<Question>, scanner: Scanner) -> Answer {
     let created = if question.policy.needs_created() {
-        match created_times(&question, &scanner).await {
+        match question.created_times(&scanner).await {
             Ok(created) => created,
             Err(failure) => return Answer::failed(failure),
         }
@@ -84,45 +83,52 @@ pub(crate) async fn evaluate(question: Arc<Question>, scanner: Scanner) -> Answe
         counts,
         recheck_at,
         evaluation: Some(evaluation),
+        held_back: None,
+    }
+}
+
+impl Question {
+    /// When the images were made that could be chosen.
+    pub(super) async fn created_times(
+        &self,
+        scanner: &Scanner,
+    ) -> Result<HashMap<Tag, Timestamp>, Failure> {
+        created_times(&self.policy, &self.target, &self.tags, scanner)
+            .await
+            .map_err(|error| {
+                Failure::retried(
+                    "ReadOperationFailed",
+                    format!("cannot read when images were created: {error}"),
+                )
+            })
+    }
+
+    pub(super) fn context(&self) -> Context {
+        let current = self.latest.as_ref().map(|latest| latest.tag.clone());
+        Context::at(self.now).with_current(current)
     }
 }
 
 impl Answer {
-    fn failed(failure: Failure) -> Self {
+    pub(super) fn failed(failure: Failure) -> Self {
         Self {
             result: Err(failure),
             counts: (0, 0),
             recheck_at: None,
             evaluation: None,
+            held_back: None,
         }
     }
 }
 
 fn choose(question: &Question, created: &HashMap<Tag, Timestamp>) -> Evaluation {
-    let current = question.latest.as_ref().map(|latest| latest.tag.clone());
-    let context = Context::at(question.now).with_current(current);
-    let with_times =
-        |tag: TagRef<'_>, first_seen: Timestamp| -> (Option<Timestamp>, Option<Timestamp>) {
-            let created = if created.is_empty() {
-                None
-            } else {
-                created.get(&tag.to_owned()).copied()
-            };
-            (Some(first_seen), created)
-        };
+    let context = question.context();
     let unpacked = std::cell::OnceCell::new();
     let all = || {
         unpacked
             .get_or_init(|| question.tags.unpack())
             .iter()
-            .map(|(tag, seen)| {
-                let (first_seen, created) = with_times(tag, seen);
-                Candidate {
-                    tag,
-                    first_seen,
-                    created,
-                }
-            })
+            .map(|(tag, seen)| candidate(tag, seen, created))
     };
     let Some((before, added, removed)) = question.before.as_ref().filter(|_| created.is_empty())
     else {
@@ -144,7 +150,11 @@ fn choose(question: &Question, created: &HashMap<Tag, Timestamp>) -> Evaluation 
 }
 
 /// The image of a chosen tag: with its digest where the policy reflects it, and only when it can be pulled.
-async fn image(question: &Question, scanner: &Scanner, tag: &Tag) -> Result<ImageRef, Failure> {
+pub(super) async fn image(
+    question: &Question,
+    scanner: &Scanner,
+    tag: &Tag,
+) -> Result<ImageRef, Failure> {
     let name = question.repository.spec.image.clone();
     let before = question
         .latest
@@ -258,52 +268,4 @@ fn is_platform(platform: &Platform, wanted: &str) -> bool {
         && parts
             .next()
             .is_none_or(|variant| platform.variant.as_deref() == Some(variant))
-}
-
-/// The created times of the tags that could be chosen: those that neither filter nor exclusions leave out.
-async fn created_times(
-    question: &Question,
-    scanner: &Scanner,
-) -> Result<HashMap<Tag, Timestamp>, Failure> {
-    let context = Context::at(question.now);
-    let tags = question.tags.unpack();
-    let candidates = tags.iter().map(|(tag, first_seen)| Candidate {
-        tag,
-        first_seen: Some(first_seen),
-        created: None,
-    });
-    let wanted: Vec<Tag> = question
-        .policy
-        .explain(candidates, &context)
-        .verdicts
-        .into_iter()
-        .filter(|verdict| !matches!(verdict.verdict, Verdict::Filtered | Verdict::Excluded))
-        .map(|verdict| verdict.tag)
-        .collect();
-    let looked_up = stream::iter(wanted)
-        .map(|tag| async move {
-            let manifest = match scanner.manifest(&question.target, tag.as_ref()).await {
-                Ok(manifest) => manifest,
-                // A tag that is gone meanwhile is no candidate.
-                Err(error) if matches!(error.problem, Problem::NotFound { .. }) => return Ok(None),
-                Err(error) => return Err(error),
-            };
-            let details = scanner.details(&question.target, &manifest.digest).await?;
-            Ok(details.created.map(|created| (tag, created)))
-        })
-        .buffer_unordered(DETAILS_AT_ONCE);
-    let mut looked_up = std::pin::pin!(looked_up);
-    let mut created = HashMap::new();
-    while let Some(result) = looked_up.next().await {
-        match result {
-            Ok(found) => created.extend(found),
-            Err(error) => {
-                return Err(Failure::retried(
-                    "ReadOperationFailed",
-                    format!("cannot read when images were created: {error}"),
-                ));
-            }
-        }
-    }
-    Ok(created)
 }

@@ -10,7 +10,9 @@
 
 pub(crate) mod access_rules;
 mod back_off;
+mod created_times;
 mod evaluate;
+mod evaluate_group;
 pub(crate) mod git_access;
 mod publish;
 mod publishing;
@@ -25,11 +27,12 @@ mod status;
 mod targets;
 mod timers;
 
+pub(crate) use created_times::{candidate, created_times};
 pub(crate) use report::{ObjectState, Report};
 pub(crate) use status::Failure;
 
 use crate::output::Bar;
-use crate::resources::{FileWatch, Kind, LoadOptions, ObjectName, Resources, Source, load};
+use crate::resources::{FileWatch, Groups, Kind, LoadOptions, ObjectName, Resources, Source, load};
 use crate::settings::Settings;
 use jiff::{SignedDuration, Timestamp};
 use state::{AutomationState, Done, States, StatusMemory};
@@ -60,6 +63,8 @@ pub(crate) struct Service {
     memory: StatusMemory,
     resources: Arc<Resources>,
     targets: Targets,
+    /// Policies that move together.
+    groups: Groups,
     schedule: Schedule,
     states: States,
     timers: Timers,
@@ -85,7 +90,8 @@ pub(crate) struct Service {
 
 /// What a task is about, to know what to do when it panics.
 enum Subject {
-    Policy(ObjectName),
+    /// Policies that are evaluated together.
+    Policies(Vec<ObjectName>),
     Target(TargetKey),
     /// Automations that run together.
     Automations {
@@ -133,6 +139,7 @@ impl Service {
             store,
             resources: Arc::new(Resources::default()),
             targets: Targets::default(),
+            groups: Groups::default(),
             schedule: Schedule::new(schedule_options, now),
             states: States::default(),
             timers: Timers::default(),
@@ -291,9 +298,7 @@ impl Service {
                 self.task_subjects.remove(&id);
                 match done {
                     Done::Scanned(key, result) => self.take_scan(&key, result),
-                    Done::Evaluated(name, version, answer) => {
-                        self.take_evaluation(&name, version, *answer);
-                    }
+                    Done::Evaluated(evaluated) => self.take_evaluations(evaluated),
                     Done::Published(runs, started) => self.take_publish(runs, started),
                     Done::Stored(result) => {
                         self.writing = false;
@@ -317,11 +322,14 @@ impl Service {
                 tracing::error!(target = %key, %error, "the scan stopped unexpectedly; please report this");
                 self.scan_stopped(&key);
             }
-            Subject::Policy(name) => {
-                tracing::error!(policy = %name, %error, "the evaluation stopped unexpectedly; please report this");
+            Subject::Policies(policies) => {
+                let names: Vec<String> = policies.iter().map(ToString::to_string).collect();
+                tracing::error!(policies = names.join(", "), %error, "the evaluation stopped unexpectedly; please report this");
                 self.evaluations -= 1;
                 let failure = Failure::retried("Failure", "the work stopped unexpectedly");
-                self.policy_failed(&name, &failure);
+                for policy in &policies {
+                    self.policy_failed(policy, &failure);
+                }
             }
             Subject::Automations { names, remote } => {
                 tracing::error!(%remote, %error, "the run stopped unexpectedly; please report this");

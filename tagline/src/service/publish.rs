@@ -41,26 +41,10 @@ pub(crate) fn policies_of<'r>(
     automation: &'r Object<ImageUpdateAutomationSpec>,
     resources: &'r Resources,
 ) -> impl Iterator<Item = &'r ObjectName> {
-    let own = automation.key.name.namespace.as_str();
-    let spec = &automation.spec;
     resources
         .image_policies
-        .iter()
-        .filter(move |(name, policy)| {
-            let namespace_fits = name.namespace == own
-                || spec
-                    .policy_namespace_selector
-                    .as_ref()
-                    .is_some_and(|selector| {
-                        selector.matches(&resources.namespace_labels(&name.namespace))
-                    });
-            let labels_fit = spec
-                .policy_selector
-                .as_ref()
-                .is_none_or(|selector| selector.matches(&policy.labels));
-            namespace_fits && labels_fit
-        })
-        .map(|(name, _)| name)
+        .keys()
+        .filter(|policy| resources.is_used_by(policy, automation))
 }
 
 /// Puts a run together.
@@ -237,8 +221,13 @@ fn choices_of<'p>(
     let own = automation.key.name.namespace.as_str();
     let mut choices = Choices::new();
     let mut observed = BTreeMap::new();
+    let mut groups: BTreeMap<(&str, &str), Vec<PolicyName>> = BTreeMap::new();
     for name in policies_of(automation, resources) {
         let policy = PolicyName::new(name.namespace.as_str(), name.name.as_str());
+        if let Some(group) = resources.group_of(name) {
+            let members = groups.entry((name.namespace.as_str(), group)).or_default();
+            members.push(policy.clone());
+        }
         match latest(name) {
             Some(image) => {
                 choices.insert(policy, image.into());
@@ -246,6 +235,9 @@ fn choices_of<'p>(
             }
             None => choices.insert_undecided(policy),
         }
+    }
+    for members in groups.into_values() {
+        choices.move_together(members);
     }
     (choices, observed)
 }

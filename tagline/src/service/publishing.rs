@@ -243,7 +243,7 @@ impl Service {
         let retry = match failure.retry {
             Retry::BackOff => after(now, pause(state.failures, first, longest, &key)),
             Retry::After(pause) => after(now, pause),
-            Retry::Never => None,
+            Retry::WithGroup | Retry::Never => None,
         };
         let before = state.status.conditions.clone();
         state.status.conditions.failed(failure, now);

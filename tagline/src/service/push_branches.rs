@@ -2,7 +2,7 @@
 
 use super::status::Failure;
 use crate::resources::{ImageUpdateAutomationSpec, Object};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tagline_policy::ImageReference;
 use tagline_updater::message::template::{Struct, Template, Value};
 use tagline_updater::{BranchChoices, Choices, PolicyName};
@@ -11,6 +11,7 @@ use tagline_updater::{BranchChoices, Choices, PolicyName};
 ///
 /// The template sees `.AutomationObject.Namespace` and `.Name`, `.Policy.Namespace` and `.Name`, and `.Image.Name`,
 /// `.Tag` and `.Digest`. Policies without a choice go along with every branch, so that their markers are known.
+/// Policies of one group go to the branch of the first of them by name.
 ///
 /// # Errors
 /// [`Failure`] for a template that cannot be read or filled in.
@@ -22,26 +23,25 @@ pub(crate) fn divide(
     let failed = |message: String| Failure::stalled("InvalidSourceConfiguration", message);
     let template = Template::parse("push branch", template)
         .map_err(|error| failed(format!("spec.git.push.branch: {error}")))?;
-    let mut by_branch: BTreeMap<String, Vec<&PolicyName>> = BTreeMap::new();
+    let mut by_branch: BTreeMap<String, BTreeSet<&PolicyName>> = BTreeMap::new();
+    let mut groups: BTreeSet<&PolicyName> = BTreeSet::new();
     for (policy, image) in choices.chosen() {
+        // Policies that move together go where the first of them goes.
+        let group = choices.first_of_group(policy);
+        if !groups.insert(group) {
+            continue;
+        }
         let branch = template
             .render(&data(automation, policy, image))
             .map_err(|error| failed(format!("spec.git.push.branch: {error}")))?;
         by_branch
             .entry(branch.trim().to_owned())
             .or_default()
-            .push(policy);
+            .insert(group);
     }
-    let branch = |(branch, policies): (String, Vec<&PolicyName>)| {
-        let mut part = Choices::new();
-        for name in choices.policies() {
-            part.insert_undecided(name.clone());
-        }
-        for (policy, image) in choices.chosen() {
-            if policies.contains(&policy) {
-                part.insert(policy.clone(), image.clone());
-            }
-        }
+    let branch = |(branch, groups): (String, BTreeSet<&PolicyName>)| {
+        let mut part = choices.clone();
+        part.retain_chosen(|policy| groups.contains(choices.first_of_group(policy)));
         BranchChoices {
             branch,
             choices: part,

@@ -8,7 +8,7 @@ use super::state::{
 };
 use super::status::{AutomationStatus, Failure, RepositoryStatus};
 use super::targets::{Activity, Targets};
-use crate::resources::{ObjectName, Resources};
+use crate::resources::{Groups, ObjectName, Resources};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -198,9 +198,17 @@ impl Service {
                     if !object.spec.suspend {
                         state.status.conditions.failed(&failure, now);
                     }
+                    if object.spec.group.is_some() {
+                        // The others of its group are held up.
+                        self.dirty_policies.insert(name.clone());
+                    }
                 }
             }
         }
+        let groups = Groups::of(&resources);
+        self.dirty_policies
+            .extend(groups.changed_since(&self.groups).cloned());
+        self.groups = groups;
         Ok(())
     }
 

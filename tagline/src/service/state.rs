@@ -139,6 +139,14 @@ pub(crate) fn automation_key(name: &ObjectName) -> ObjectKey {
     ObjectKey::new(Kind::ImageUpdateAutomation, name.clone())
 }
 
+/// What came of evaluating one policy.
+pub(crate) struct Evaluated {
+    pub(crate) policy: ObjectName,
+    /// The tags that were looked at.
+    pub(crate) version: TagsVersion,
+    pub(crate) answer: super::evaluate::Answer,
+}
+
 /// How a task ended.
 pub(crate) enum Done {
     /// A scan.
@@ -146,8 +154,8 @@ pub(crate) enum Done {
         TargetKey,
         Result<Box<tagline_scanner::Scan>, tagline_scanner::ScanError>,
     ),
-    /// An evaluation.
-    Evaluated(ObjectName, TagsVersion, Box<super::evaluate::Answer>),
+    /// An evaluation of one policy, or of all that move together.
+    Evaluated(Vec<Evaluated>),
     /// Runs of the updater on one remote, and when they began.
     Published(Vec<Run>, Timestamp),
     /// A write to the store.

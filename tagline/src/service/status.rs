@@ -64,6 +64,8 @@ pub(crate) enum Retry {
     BackOff,
     /// After this pause.
     After(std::time::Duration),
+    /// With the other policies of its group, as soon as the one that it waits for is looked at again.
+    WithGroup,
     /// When somebody changes the object or what it refers to.
     Never,
 }
@@ -268,6 +270,15 @@ impl Failure {
             reason,
             message: message.into(),
             retry: Retry::BackOff,
+        }
+    }
+
+    /// A policy stays as it is because its group does.
+    pub(crate) fn held(reason: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            reason,
+            message: message.into(),
+            retry: Retry::WithGroup,
         }
     }
 

@@ -88,12 +88,14 @@ impl Branch<'_> {
             .map_err(|e| self.mirror.mirror.mirror_error("reading a commit", &e))
     }
 
-    /// The same changes, policy by policy: each step's files start from what the step before left.
+    /// The same changes, policy by policy (those that move together in one step): each step's files start from
+    /// what the step before left.
     fn by_policy(&self, part: &Part<'_>) -> Vec<Vec<ChangedFile>> {
-        let files = &part.edits.files;
+        let (files, choices) = (&part.edits.files, part.item.choices);
         let policies: BTreeSet<&PolicyName> = files
             .iter()
             .flat_map(|file| file.changes.iter().map(|change| &change.policy))
+            .map(|policy| choices.first_of_group(policy))
             .collect();
         let mut texts: BTreeMap<&str, Arc<[u8]>> = files
             .iter()
@@ -101,11 +103,12 @@ impl Branch<'_> {
             .collect();
         let mut groups = Vec::new();
         for policy in policies {
-            let mut only = part.item.choices.clone();
-            only.retain(|name| name == policy);
+            let mut only = choices.clone();
+            let of_step = |name: &PolicyName| choices.first_of_group(name) == policy;
+            only.retain(of_step);
             let mut group = Vec::new();
             for file in files {
-                if !file.changes.iter().any(|change| change.policy == *policy) {
+                if !file.changes.iter().any(|change| of_step(&change.policy)) {
                     continue;
                 }
                 let Some(text) = texts.get_mut(&*file.path) else {

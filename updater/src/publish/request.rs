@@ -26,7 +26,7 @@ pub enum CommitGrouping {
     /// Everything that is due in one commit.
     #[default]
     Together,
-    /// One commit for each policy whose image changed.
+    /// One commit for each policy whose image changed; policies that move together share one.
     PerPolicy,
 }
 

@@ -1,6 +1,7 @@
 //! Every command by hand: what it prints, as people and as programs read it, and its exit code.
 
 mod check;
+mod groups;
 mod help;
 mod policy_cases;
 mod program;

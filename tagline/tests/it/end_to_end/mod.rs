@@ -3,6 +3,7 @@
 mod bad_input;
 mod commits;
 mod fleet;
+mod groups;
 mod interrupted;
 mod once;
 mod overtaken;

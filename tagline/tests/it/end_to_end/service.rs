@@ -29,14 +29,14 @@ pub(super) fn wait_until(
     }
 }
 
-fn signal(running: &Running, name: &str) {
+pub(super) fn signal(running: &Running, name: &str) {
     let status = Command::new("kill")
         .args(["-s", name, &running.0.id().to_string()])
         .status();
     assert!(status.unwrap().success());
 }
 
-fn wait_for_end(running: &mut Running) -> ExitStatus {
+pub(super) fn wait_for_end(running: &mut Running) -> ExitStatus {
     let deadline = Instant::now() + LIMIT;
     loop {
         if let Some(status) = running.0.try_wait().unwrap() {
@@ -48,7 +48,7 @@ fn wait_for_end(running: &mut Running) -> ExitStatus {
 }
 
 /// The manifests ask for a scan each second.
-fn every_second(fleet: &Fleet) {
+pub(super) fn every_second(fleet: &Fleet) {
     for name in ["images.yaml", "git.yaml"] {
         let path = fleet.manifests().join(name);
         let text = fs::read_to_string(&path).unwrap();
