@@ -126,9 +126,15 @@ impl<'de> serde::Deserialize<'de> for Setter {
 /// Flux's own screening: the token with its double quotes, anywhere in the bytes.
 #[must_use]
 pub fn may_hold_markers(text: &[u8]) -> bool {
-    static FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(TOKEN));
     FINDER.find(text).is_some()
 }
+
+/// The places of the token that marks a marker.
+pub(super) fn tokens(text: &[u8]) -> impl Iterator<Item = usize> + '_ {
+    FINDER.find_iter(text)
+}
+
+static FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(TOKEN));
 
 /// What a comment turned out to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -162,6 +168,9 @@ pub(super) fn read(comment: &str) -> Comment {
         },
         (None, None) => return Comment::Prose,
     };
+    if named.contains("{{") {
+        return Comment::Malformed("the policy is filled in by a template".to_owned());
+    }
     match named.parse() {
         Ok(setter) => Comment::Marker(setter),
         Err(error) => Comment::Malformed(InvalidSetter::to_string(&error)),

@@ -69,6 +69,8 @@ pub enum SkipReason {
     NotAScalar,
     /// The marker stands where no value is: above a key, on an empty line.
     NoValue,
+    /// The marker is no comment but part of a text, as in a block scalar that holds YAML.
+    NotAComment,
     /// Meant as a marker, but not one.
     MalformedMarker,
     /// The file, or a document of it, cannot be parsed.
@@ -93,6 +95,7 @@ impl SkipReason {
             Self::Alias => "alias",
             Self::NotAScalar => "not-a-scalar",
             Self::NoValue => "no-value",
+            Self::NotAComment => "not-a-comment",
             Self::MalformedMarker => "malformed-marker",
             Self::Unparsable => "unparsable",
             Self::Unreadable => "unreadable",

@@ -128,6 +128,7 @@ fn only_the_value_changes() {
         ),
         ("a: \"x\" @app:tag@\n", "a: \"1.1.0\" @app:tag@\n"),
         ("a: \"x\\\n  y\" @app:tag@\n", "a: \"1.1.0\" @app:tag@\n"),
+        ("a: \"x\\n\" @app:tag@\n", "a: \"1.1.0\" @app:tag@\n"),
         (
             "a: &v x @app:tag@\nb: *v\n",
             "a: &v 1.1.0 @app:tag@\nb: *v\n",
@@ -142,8 +143,8 @@ fn only_the_value_changes() {
         ),
         ("@app:tag@\n- x\n- y\n", "@app:tag@\n- 1.1.0\n- y\n"),
         (
-            "a: |- @app@\n  old:1\nb: |\n  @app@\n",
-            "a: |- @app@\n  ghcr.io/org/app:1.1.0\nb: |\n  @app@\n",
+            "a: |- @app@\n  old:1\nb: |\n  # text\n",
+            "a: |- @app@\n  ghcr.io/org/app:1.1.0\nb: |\n  # text\n",
         ),
         (
             "a: | @app@\n    old:1\n\n\nb: c\n",
@@ -275,11 +276,94 @@ fn what_is_not_followed_is_named_with_its_place() {
 }
 
 #[test]
+fn markers_that_are_text_of_the_file_are_named() {
+    left_alone("a: |\n  b: x @app:tag@\n  c: y\n", "not-a-comment", 2, 8);
+    left_alone("- a: >-\n    é @app@\n\n- b\n", "not-a-comment", 2, 7);
+    left_alone("a: 'b @app@'\nc: d\n", "not-a-comment", 1, 7);
+    left_alone("a: 'b\n  @app@'\nc: d\n", "not-a-comment", 2, 3);
+    // A text that only talks of the token is left in peace.
+    let text = "description: |\n  Values with a \"$imagepolicy\" comment are set. Write {\"$imagepolicy\": \"x:y\"}.\n";
+    assert_eq!(run(text).unwrap().skipped, []);
+}
+
+#[test]
+fn words_before_a_marker_make_it_prose_and_are_named() {
+    left_alone("a: x #Always @app:tag@\n", "malformed-marker", 1, 6);
+    left_alone("a: # one of @app:tag@\n", "malformed-marker", 1, 4);
+    left_alone("a: x @{{ .policy }}:tag@\n", "malformed-marker", 1, 6);
+    // A line that is commented out, with its marker, is nothing to tell about.
+    let text = marked("a: x\n#b: y @app:tag@\n  # c: z @app:tag@\n");
+    assert_eq!(run(&text).unwrap(), FileEdit::default());
+}
+
+#[test]
+fn a_marker_above_a_block_scalar_of_a_list_counts() {
+    becomes(
+        "@app:tag@\n- |\n  x\n- y\n",
+        "@app:tag@\n- |\n  1.1.0\n- y\n",
+    );
+    becomes(
+        "a:\n  - b\n  @app:tag@\n  - >-\n    x\n",
+        "a:\n  - b\n  @app:tag@\n  - >-\n    1.1.0\n",
+    );
+}
+
+/// Where a strict parser refuses and `go-yaml`, which Kubernetes and Flux read with, does not.
+#[test]
+fn what_kubernetes_reads_is_edited() {
+    for (before, after) in [
+        // No blank before the comment.
+        (
+            "a: \"x\"@app:tag@\nb: 'y'# c\n",
+            "a: \"1.1.0\"@app:tag@\nb: 'y'# c\n",
+        ),
+        (
+            "é: {a: 'x',@app:tag@\n  b: \"y\"@app@\n}# c\n",
+            "é: {a: '1.1.0',@app:tag@\n  b: \"ghcr.io/org/app:1.1.0\"@app@\n}# c\n",
+        ),
+        (
+            "a: |-@app:tag@\n  x\nb: c\n",
+            "a: |-@app:tag@\n  1.1.0\nb: c\n",
+        ),
+        // Quoted text that goes on at its key's indentation, or behind a tab.
+        (
+            "a:\n  b: 'text\n  goes on ''here''\n  and ends'\n  c: x @app:tag@\n  d: \"more\n\n  text\"\n",
+            "a:\n  b: 'text\n  goes on ''here''\n  and ends'\n  c: 1.1.0 @app:tag@\n  d: \"more\n\n  text\"\n",
+        ),
+        (
+            "a: \"x\n\ty\"\r\nb: \"x\"@app:tag@",
+            "a: \"x\n\ty\"\r\nb: \"1.1.0\"@app:tag@",
+        ),
+        (
+            "a:\n- b: \"x\n  y\" @app:tag@\n  c: d\n- e: 'f\n g'\n",
+            "a:\n- b: \"1.1.0\" @app:tag@\n  c: d\n- e: 'f\n g'\n",
+        ),
+        // An escape that YAML does not know.
+        (
+            "a: \"it\\'s \\'\\\\'\"\nb: !!str x @app:tag@\n",
+            "a: \"it\\'s \\'\\\\'\"\nb: !!str 1.1.0 @app:tag@\n",
+        ),
+    ] {
+        becomes(before, after);
+    }
+    // Places are those of the text as it is.
+    left_alone(
+        "a: \"é\"# c\nb: {x: 'y',@nobody:tag@\n}\n",
+        "unknown-policy",
+        2,
+        8,
+    );
+    // What nobody reads is named as it is.
+    let error = run("a: \"x\"# c\nb: @app@\n  - c\n d\n").unwrap_err();
+    assert!(
+        error.to_string().starts_with("a.yaml:1:"),
+        "the first error of the text: {error}"
+    );
+}
+
+#[test]
 fn prose_about_markers_is_no_marker() {
     let text = "# put {\"$imagepolicy\": \"ns:app\"} behind the value\na: v1\n";
-    assert_eq!(run(text).unwrap(), FileEdit::default());
-    let text =
-        "a: 'x # {\"$imagepolicy\": \"ns:app\"}'\nb: |\n  y # {\"$imagepolicy\": \"ns:app\"}\n";
     assert_eq!(run(text).unwrap(), FileEdit::default());
 }
 

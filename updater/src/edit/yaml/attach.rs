@@ -3,8 +3,12 @@
 use super::layout::{Comment, Content, Layout, Node, Role};
 use super::{left_alone, site};
 use crate::edit::marker::{self, Comment as Meaning};
-use crate::edit::{Found, Setter, SkipReason};
+use crate::edit::outcome::Place;
+use crate::edit::{Found, Setter, Skip, SkipReason};
 use granit_parser::ScalarStyle;
+
+/// How many markers inside texts are named: finding their place costs, and a few tell the story.
+const MOST_INSIDE_TEXT: usize = 100;
 
 /// The marked values of a file, and the markers that stand at no value.
 pub(super) fn bind(text: &str, layout: &Layout) -> Found {
@@ -30,11 +34,24 @@ pub(super) fn bind(text: &str, layout: &Layout) -> Found {
     }
     for (comment, owner) in layout.comments.iter().zip(owners) {
         let setter = match marker::read(&text[comment.range.clone()]) {
+            Meaning::Prose if hides_marker(text, comment) => {
+                let why = "a marker has to be the whole comment, with no words before it";
+                found.skipped.push(left_alone(
+                    comment.place,
+                    None,
+                    SkipReason::MalformedMarker,
+                    why,
+                ));
+                continue;
+            }
             Meaning::Prose => continue,
             Meaning::Malformed(why) => {
-                found
-                    .skipped
-                    .push(left_alone(comment, None, SkipReason::MalformedMarker, why));
+                found.skipped.push(left_alone(
+                    comment.place,
+                    None,
+                    SkipReason::MalformedMarker,
+                    why,
+                ));
                 continue;
             }
             Meaning::Marker(setter) => setter,
@@ -46,15 +63,60 @@ pub(super) fn bind(text: &str, layout: &Layout) -> Found {
         match site(layout, node, setter.clone()) {
             Some(site) => found.sites.push(site),
             None => found.skipped.push(left_alone(
-                comment,
+                comment.place,
                 Some(&setter),
                 SkipReason::Alias,
                 "the value is an alias; mark the place where its anchor stands",
             )),
         }
     }
+    found
+        .skipped
+        .extend(inside_text(text, layout).take(MOST_INSIDE_TEXT));
     found.sites.sort_by_key(|site| site.range.start);
     found
+}
+
+/// Whether a comment behind a value has a marker behind words of its own. Commented-out lines do not count.
+fn hides_marker(text: &str, comment: &Comment) -> bool {
+    let line = &text[..comment.range.start];
+    let line = &line[line.rfind('\n').map_or(0, |at| at + 1)..];
+    !line.trim().is_empty() && marker::may_hold_markers(text[comment.range.clone()].as_bytes())
+}
+
+/// The markers that are no comments but text: in a block scalar, between quotes.
+fn inside_text<'a>(text: &'a str, layout: &'a Layout) -> impl Iterator<Item = Skip> + 'a {
+    let comments = &layout.comments;
+    marker::tokens(text.as_bytes()).filter_map(move |token| {
+        let next = comments.partition_point(|comment| comment.range.end <= token);
+        if comments
+            .get(next)
+            .is_some_and(|comment| comment.range.contains(&token))
+        {
+            return None;
+        }
+        let opener = text[..token].trim_end().strip_suffix('{')?.trim_end();
+        let hash = opener.strip_suffix('#')?.len();
+        let start = text[..hash].rfind('\n').map_or(0, |at| at + 1);
+        let end = text[hash..].find(['\r', '\n']);
+        let written = &text[hash..end.map_or(text.len(), |end| hash + end)];
+        let setter = match marker::read(written) {
+            Meaning::Prose => return None,
+            Meaning::Malformed(_) => None,
+            Meaning::Marker(setter) => Some(setter),
+        };
+        let place = Place {
+            line: 1 + memchr::memchr_iter(b'\n', &text.as_bytes()[..start]).count(),
+            column: 1 + text[start..hash].chars().count(),
+        };
+        let why = "the marker is part of a text that the file holds, not a comment of the file";
+        Some(left_alone(
+            place,
+            setter.as_ref(),
+            SkipReason::NotAComment,
+            why,
+        ))
+    })
 }
 
 /// The nodes that can own a marker.
@@ -107,8 +169,18 @@ fn head_comments(text: &str, layout: &Layout, node: &Node, taken: &[Option<&Node
     let comments = &layout.comments;
     let mut heads = Vec::new();
     let mut below = node.range.start;
+    if is_block(node) {
+        let header = text[..below]
+            .trim_end()
+            .trim_end_matches(|c: char| c.is_ascii_digit() || matches!(c, '-' | '+'));
+        match header.strip_suffix(['|', '>']) {
+            Some(before) => below = before.len(),
+            // Behind the header stands another comment.
+            None => return heads,
+        }
+    }
     let mut dashed = false;
-    let before = comments.partition_point(|comment| comment.range.end <= node.range.start);
+    let before = comments.partition_point(|comment| comment.range.end <= below);
     for index in (0..before).rev() {
         let range = &comments[index].range;
         let gap = &text[range.end..below];
@@ -146,7 +218,7 @@ fn head_comments(text: &str, layout: &Layout, node: &Node, taken: &[Option<&Node
 }
 
 /// Says why a marker has no value.
-fn homeless(text: &str, layout: &Layout, comment: &Comment, setter: &Setter) -> crate::edit::Skip {
+fn homeless(text: &str, layout: &Layout, comment: &Comment, setter: &Setter) -> Skip {
     let before = text[..comment.range.start].trim_end_matches([' ', '\t', ',']);
     let (reason, detail) = if before.ends_with("}}") {
         (
@@ -164,7 +236,7 @@ fn homeless(text: &str, layout: &Layout, comment: &Comment, setter: &Setter) -> 
             "no value on this line; put the marker behind the value itself",
         )
     };
-    left_alone(comment, Some(setter), reason, detail)
+    left_alone(comment.place, Some(setter), reason, detail)
 }
 
 /// Whether the comment stands behind a key or a dash whose value is the collection that follows.

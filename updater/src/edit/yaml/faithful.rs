@@ -1,6 +1,7 @@
 //! Proves that an edit changed the chosen scalars and nothing else.
 
 use super::layout::parser;
+use super::lenient::readable;
 use super::scalar::ScalarSite;
 use granit_parser::{Event, Parser, ScanError, Span, StrInput};
 use std::borrow::Cow;
@@ -13,15 +14,45 @@ pub(in crate::edit) fn differs(
     new: &str,
     wanted: &[(&ScalarSite, usize, &str)],
 ) -> Option<usize> {
+    match first_difference(old, new, wanted) {
+        // Perhaps the parser is only too strict for both.
+        Difference::Unreadable(_) => {
+            match first_difference(&readable(old), &readable(new), wanted) {
+                Difference::None => None,
+                Difference::Unreadable(line) | Difference::At(line) => Some(line),
+            }
+        }
+        Difference::None => None,
+        Difference::At(line) => Some(line),
+    }
+}
+
+enum Difference {
+    None,
+    At(usize),
+    /// One of the texts is not read to its end.
+    Unreadable(usize),
+}
+
+fn first_difference(old: &str, new: &str, wanted: &[(&ScalarSite, usize, &str)]) -> Difference {
     let mut wanted = wanted.iter().peekable();
     let mut scalars = 0;
     let (mut old_events, mut new_events) = (Content::of(old), Content::of(new));
     loop {
         let (before, after) = match (old_events.next(), new_events.next()) {
-            (None, None) if old_events.comments != new_events.comments => return Some(1),
-            (None, None) => return wanted.next().map(|(_, line, _)| *line),
+            (None, None) if old_events.comments != new_events.comments => return Difference::At(1),
+            (None, None) => {
+                return wanted
+                    .next()
+                    .map_or(Difference::None, |(_, line, _)| Difference::At(*line));
+            }
             (Some(Ok(before)), Some(Ok(after))) => (before, after),
-            (before, after) => return Some(line_of(before.or(after))),
+            (Some(Err(error)), _) | (_, Some(Err(error))) => {
+                return Difference::Unreadable(error.marker().line());
+            }
+            (Some(Ok((_, span))), None) | (None, Some(Ok((_, span)))) => {
+                return Difference::At(span.start.line());
+            }
         };
         let line = before.1.start.line();
         let same = match (&before.0, &after.0) {
@@ -46,7 +77,7 @@ pub(in crate::edit) fn differs(
             (before, after) => before == after,
         };
         if !same {
-            return Some(line);
+            return Difference::At(line);
         }
     }
 }
@@ -77,13 +108,5 @@ impl<'t> Iterator for Content<'t> {
                 event => return Some(event),
             }
         }
-    }
-}
-
-fn line_of(event: Option<Result<(Event<'_>, Span), ScanError>>) -> usize {
-    match event {
-        Some(Ok((_, span))) => span.start.line(),
-        Some(Err(error)) => error.marker().line(),
-        None => 1,
     }
 }

@@ -1,5 +1,6 @@
 //! A YAML file as nodes and comments with their byte ranges, in the file's order.
 
+use super::lenient;
 use crate::edit::outcome::{ObjectIdentifier, Place};
 use granit_parser::{Event, Parser, ScalarStyle, Span, StructureStyle, options};
 use std::ops::Range;
@@ -61,6 +62,19 @@ pub(super) struct Node {
     pub(super) range: Range<usize>,
     pub(super) place: Place,
     object: Option<usize>,
+}
+
+impl Node {
+    /// Moves the bytes of an explicit tag.
+    pub(super) fn translate_tag(&mut self, to: impl Fn(&Range<usize>) -> Range<usize>) {
+        if let Content::Scalar(Scalar {
+            tag: Some((range, _)),
+            ..
+        }) = &mut self.content
+        {
+            *range = to(range);
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -167,8 +181,17 @@ pub(super) fn parser(text: &str) -> Parser<'_, granit_parser::StrInput<'_>> {
     Parser::new_from_str_with_options(text, options! { max_buffered_comment_events: text.len() })
 }
 
-/// Reads a file.
+/// Reads a file; where the parser is stricter than those of Kubernetes and Flux, as they read it.
 pub(super) fn read(text: &str) -> Result<Layout, Broken> {
+    read_strictly(text).or_else(|broken| {
+        let repaired = lenient::repair(text).ok_or(broken)?;
+        let mut layout = read_strictly(&repaired.text)?;
+        repaired.translate(&mut layout);
+        Ok(layout)
+    })
+}
+
+fn read_strictly(text: &str) -> Result<Layout, Broken> {
     let mut reader = Reader::default();
     let mut documents = 0;
     let mut in_document = false;

@@ -7,6 +7,7 @@ mod attach;
 mod faithful;
 mod implicit;
 mod layout;
+mod lenient;
 mod scalar;
 
 pub(super) use faithful::differs;
@@ -27,16 +28,16 @@ pub(super) fn find(path: &str, text: &str) -> Result<Found, EditError> {
     Ok(attach::bind(text, &layout))
 }
 
-/// A marker comment that could not be bound to a value.
+/// A marker that could not be bound to a value.
 fn left_alone(
-    comment: &layout::Comment,
+    place: super::outcome::Place,
     setter: Option<&super::Setter>,
     reason: super::SkipReason,
     detail: impl Into<String>,
 ) -> Skip {
     Skip {
-        line: comment.place.line,
-        column: comment.place.column,
+        line: place.line,
+        column: place.column,
         reason,
         setter: setter.map(ToString::to_string),
         detail: detail.into(),

@@ -19,10 +19,16 @@ pub(in crate::edit) struct ScalarSite {
 
 impl ScalarSite {
     pub(super) fn new(scalar: &Scalar) -> Self {
+        let is_block = matches!(scalar.style, ScalarStyle::Literal | ScalarStyle::Folded);
+        let content = if is_block {
+            scalar.value.trim_end_matches('\n').len()
+        } else {
+            scalar.value.len()
+        };
         Self {
             style: scalar.style,
             ordinal: scalar.ordinal,
-            ending: scalar.value[scalar.value.trim_end_matches('\n').len()..].to_owned(),
+            ending: scalar.value[content..].to_owned(),
             tag: scalar.tag.clone(),
         }
     }
