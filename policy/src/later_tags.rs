@@ -92,12 +92,9 @@ fn is_matched_once(pattern: &str) -> bool {
                 }
             }
             ']' => in_class = false,
-            _ if in_class => {
-                // `[[:alpha:]]` has a bracket of its own.
-                if character == '[' {
-                    return false;
-                }
-            }
+            // `[[:alpha:]]` has a bracket of its own.
+            '[' => return false,
+            _ if in_class => {}
             '(' => depth += 1,
             ')' => {
                 let Some(outer) = depth.checked_sub(1) else {

@@ -76,6 +76,12 @@ impl Scanner {
         }
     }
 
+    /// Takes over other options for all that is asked from now on: budgets, addresses, proxies, time-outs. The clock,
+    /// the user agent and the bound for headers stay.
+    pub fn set_options(&self, options: ScannerOptions) {
+        self.inner.registries.set_options(options);
+    }
+
     /// The store.
     #[must_use]
     pub fn store(&self) -> &TagStore {
@@ -330,11 +336,11 @@ impl Scanner {
     }
 
     fn now(&self) -> Timestamp {
-        (self.inner.registries.options.clock)()
+        (self.inner.registries.options().clock)()
     }
 
     fn full_listing_every(&self) -> SignedDuration {
-        self.inner.registries.options.full_listing_every
+        self.inner.registries.options().full_listing_every
     }
 }
 

@@ -40,6 +40,8 @@ pub struct ScheduleOptions {
     pub shortest_pause: SignedDuration,
     /// The longest pause after failures, unless the registry asks for more.
     pub longest_pause: SignedDuration,
+    /// How far a scan may be from its interval, in thousandths of it, to keep those of equal interval apart.
+    pub jitter_permille: u32,
 }
 
 impl Default for ScheduleOptions {
@@ -51,6 +53,7 @@ impl Default for ScheduleOptions {
             in_flight: 1024,
             shortest_pause: SignedDuration::from_secs(2),
             longest_pause: SignedDuration::from_mins(15),
+            jitter_permille: 100,
         }
     }
 }
@@ -149,6 +152,11 @@ impl Schedule {
             running: 0,
             ready: 0,
         }
+    }
+
+    /// Takes over other options; due times that are set stay.
+    pub const fn set_options(&mut self, options: ScheduleOptions) {
+        self.options = options;
     }
 
     /// Adds a target, or changes the plan of one that is there.
@@ -282,7 +290,7 @@ impl Schedule {
         let due = match outcome {
             Outcome::Done => {
                 target.failures = 0;
-                timing::regular(now_tick, target.interval, seed)
+                timing::regular(now_tick, target.interval, options.jitter_permille, seed)
             }
             Outcome::Failed {
                 retryable,
@@ -295,7 +303,8 @@ impl Schedule {
                     timing::backoff(u32::from(target.failures), shortest, longest, seed)
                 } else {
                     // Nothing will be different soon: the next regular time, but not never.
-                    match timing::regular(now_tick, target.interval, seed) {
+                    match timing::regular(now_tick, target.interval, options.jitter_permille, seed)
+                    {
                         Tick::NEVER => longest,
                         due => due.0.saturating_sub(now_tick.0),
                     }
@@ -450,7 +459,7 @@ impl Schedule {
             return Tick::NEVER;
         };
         let seed = self.targets.seed(index, self.hosts.name(target.host));
-        timing::regular(now, target.interval, seed)
+        timing::regular(now, target.interval, self.options.jitter_permille, seed)
     }
 
     /// A removed target's name may have been added again meanwhile: look for the old record by its state.

@@ -2,15 +2,20 @@
 
 use crate::cli::GlobalArgs;
 use crate::exit::BadInput;
-use crate::resources::{Object, RegistryEntry, Resources, SecretData, SettingsSpec, Span};
+use crate::resources::{
+    DEFAULT_NAMESPACE, NamespacedReference, Object, RegistryEntry, Resources, SecretData,
+    SettingsSpec, Span,
+};
 use crate::service::registry_access::{self, CloudLogins};
 use anyhow::Context as _;
+use jiff::SignedDuration;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use tagline_policy::Registry;
 use tagline_scanner::{
-    ImageFilter, RegistryPattern, RegistrySettings, RequestRate, ScannerOptions,
+    CredentialSource, ImageFilter, RegistryPattern, RegistrySettings, RequestRate, ScannerOptions,
 };
 
 /// Flags of the service. Each is also a field of the `Settings` object; the flag wins.
@@ -38,6 +43,15 @@ pub(crate) struct ServiceArgs {
     /// For one fetch or push, where the GitRepository has no timeout [default: 60s]
     #[arg(long, value_name = "DURATION", env = "TAGLINE_GIT_TIMEOUT", value_parser = span)]
     git_timeout: Option<Span>,
+    /// Added to every commit message, so that CI does not run
+    #[arg(long, value_name = "TEXT", env = "TAGLINE_GIT_CI_SKIP_MESSAGE")]
+    git_ci_skip_message: Option<String>,
+    /// How far a scan may be from its interval to keep scans apart, as a part of it from 0 to 1 [default: 0.1]
+    #[arg(long, value_name = "PART", env = "TAGLINE_INTERVAL_JITTER", value_parser = jitter)]
+    interval_jitter: Option<f64>,
+    /// Forget what is stored about images that nobody asked for in this time; 0s is never [default: 30d]
+    #[arg(long, value_name = "DURATION", env = "TAGLINE_GC_AFTER", value_parser = span)]
+    gc_after: Option<Span>,
 }
 
 /// How fast registries are asked: for every command that asks them.
@@ -74,6 +88,9 @@ pub(crate) struct RegistryArgs {
         env = "TAGLINE_REGISTRY_EXCLUDE_IMAGE"
     )]
     registry_exclude_image: Option<Vec<String>>,
+    /// How often whole tag lists are read where only newer tags matter otherwise; 0s is always [default: 24h]
+    #[arg(long, value_name = "DURATION", env = "TAGLINE_REGISTRY_FULL_LISTING_INTERVAL", value_parser = span)]
+    registry_full_listing_interval: Option<Span>,
 }
 
 /// What holds for the whole process.
@@ -97,8 +114,14 @@ pub(crate) struct Settings {
     pub(crate) git_timeout: Duration,
     /// Added to commit messages.
     pub(crate) ci_skip_message: Option<String>,
+    /// How far a scan may be from its interval, in thousandths of it.
+    pub(crate) jitter_permille: u32,
+    /// After this time what nobody asks for is forgotten; zero is never.
+    pub(crate) gc_after: Duration,
     /// What is scanned.
     pub(crate) image_filter: ImageFilter,
+    /// Credentials for images that have none of their own; the first that matches counts.
+    pub(crate) registry_credentials: Vec<(RegistryPattern, CredentialSource)>,
     /// Credentials from clouds.
     pub(crate) clouds: CloudLogins,
     /// The scanner's part.
@@ -132,7 +155,20 @@ impl Settings {
             flag.or(field)
                 .map_or(Duration::from_millis(default), |span| span.0)
         };
-        let scanner = scanner_options(&registry.rate, spec, object, resources)?;
+        let full_listing_interval = pick(
+            registry.registry_full_listing_interval,
+            spec.registry.full_listing_interval.map(|span| Span(span.0)),
+            24 * 60 * 60 * 1000,
+        );
+        let scanner = ScannerOptions {
+            full_listing_every: SignedDuration::try_from(full_listing_interval)
+                .unwrap_or(SignedDuration::MAX),
+            ..scanner_options(&registry.rate, spec, object, resources)?
+        };
+        let jitter = service
+            .interval_jitter
+            .or(spec.interval_jitter)
+            .unwrap_or(0.1);
         let storage_path = global
             .storage_path
             .clone()
@@ -157,12 +193,107 @@ impl Settings {
                 spec.git.timeout.map(|timeout| Span(timeout.0)),
                 60_000,
             ),
-            ci_skip_message: spec.git.ci_skip_message.clone(),
+            ci_skip_message: service
+                .git_ci_skip_message
+                .clone()
+                .or_else(|| spec.git.ci_skip_message.clone())
+                .filter(|message| !message.is_empty()),
+            jitter_permille: permille(jitter),
+            gc_after: pick(
+                service.gc_after,
+                spec.gc_after.map(|span| Span(span.0)),
+                30 * 24 * 60 * 60 * 1000,
+            ),
+            registry_credentials: registry_credentials(spec, object, resources)?,
             image_filter: image_filter(registry, spec),
             clouds: CloudLogins::new(Arc::clone(&scanner.clock)),
             scanner,
         })
     }
+}
+
+impl Settings {
+    /// Credentials for a registry's images that have none of their own.
+    pub(crate) fn credentials_for(&self, registry: &Registry) -> Option<&CredentialSource> {
+        self.registry_credentials
+            .iter()
+            .find(|(pattern, _)| pattern.matches(registry))
+            .map(|(_, source)| source)
+    }
+}
+
+/// What every pass over flags, files and environment needs again when the files change.
+#[derive(Debug, Clone)]
+pub(crate) struct SettingsSource {
+    /// Flags of every command.
+    pub(crate) global: GlobalArgs,
+    /// Flags of the service.
+    pub(crate) service: ServiceArgs,
+    /// Flags about registries.
+    pub(crate) registry: RegistryArgs,
+}
+
+impl SettingsSource {
+    /// Puts flags and the `Settings` object of the files together.
+    ///
+    /// # Errors
+    /// As [`Settings::resolve`].
+    pub(crate) fn resolve(&self, resources: &Resources) -> anyhow::Result<Settings> {
+        Settings::resolve(&self.global, &self.service, &self.registry, resources)
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "between 0 and 1000"
+)]
+fn permille(part: f64) -> u32 {
+    (part.clamp(0.0, 1.0) * 1000.0).round() as u32
+}
+
+fn jitter(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|part| (0.0..=1.0).contains(part))
+        .ok_or_else(|| "give a number between 0 and 1, for example 0.1".to_owned())
+}
+
+/// Finds a `Secret` that an entry of the settings names.
+fn secret(
+    reference: &NamespacedReference,
+    resources: &Resources,
+) -> anyhow::Result<Arc<Object<SecretData>>> {
+    let name = reference.in_namespace(DEFAULT_NAMESPACE);
+    let found = resources.secrets.get(&name).cloned();
+    found.with_context(|| format!("there is no Secret {name}"))
+}
+
+/// Where an entry of the settings is, for messages.
+fn entry_place(object: Option<&Object<SettingsSpec>>, index: usize) -> String {
+    let place = object
+        .map(|object| object.place.to_string())
+        .unwrap_or_default();
+    format!("{place}: Settings: spec.registries.{index}")
+}
+
+fn registry_credentials(
+    spec: &SettingsSpec,
+    object: Option<&Object<SettingsSpec>>,
+    resources: &Resources,
+) -> anyhow::Result<Vec<(RegistryPattern, CredentialSource)>> {
+    let mut credentials = Vec::new();
+    for (index, entry) in spec.registries.iter().enumerate() {
+        let Some(reference) = &entry.secret_ref else {
+            continue;
+        };
+        let place = || entry_place(object, index);
+        let secret = secret(reference, resources).with_context(place)?;
+        let source = registry_access::credentials(&secret)
+            .with_context(|| format!("{}: {} cannot be used", place(), secret.key))?;
+        credentials.push((RegistryPattern::new(&entry.host), source));
+    }
+    Ok(credentials)
 }
 
 fn image_filter(registry: &RegistryArgs, spec: &SettingsSpec) -> ImageFilter {
@@ -212,11 +343,8 @@ fn scanner_options(
     let burst = registry.registry_burst.or(spec.registry.burst);
     let mut registries = Vec::with_capacity(spec.registries.len());
     for (index, entry) in spec.registries.iter().enumerate() {
-        let place = object
-            .map(|object| object.place.to_string())
-            .unwrap_or_default();
-        let settings = registry_settings(entry, resources)
-            .with_context(|| format!("{place}: Settings: spec.registries.{index}"))?;
+        let settings =
+            registry_settings(entry, resources).with_context(|| entry_place(object, index))?;
         registries.push(settings);
     }
     Ok(ScannerOptions {
@@ -238,19 +366,17 @@ fn registry_settings(
         let pem = std::fs::read(file).with_context(|| format!("caFile {file}"))?;
         settings.tls = settings.tls.with_ca(pem)?;
     }
-    let secret = |reference: &crate::resources::NamespacedReference| -> anyhow::Result<Arc<Object<SecretData>>> {
-        let name = reference.in_namespace(crate::resources::DEFAULT_NAMESPACE);
-        let found = resources.secrets.get(&name).cloned();
-        found.with_context(|| format!("there is no Secret {name}"))
-    };
     if let Some(reference) = &entry.cert_secret_ref {
-        settings.tls = registry_access::tls_settings(&secret(reference)?.spec, settings.tls)?;
+        settings.tls =
+            registry_access::tls_settings(&secret(reference, resources)?.spec, settings.tls)?;
     }
     if let Some(address) = &entry.proxy {
         settings.proxy = Some(tagline_scanner::ProxySettings::new(address, None)?);
     }
     if let Some(reference) = &entry.proxy_secret_ref {
-        settings.proxy = Some(registry_access::proxy_settings(&secret(reference)?.spec)?);
+        settings.proxy = Some(registry_access::proxy_settings(
+            &secret(reference, resources)?.spec,
+        )?);
     }
     settings.rate = entry.rps.map(RequestRate::per_second).transpose()?;
     settings.burst = entry.burst.and_then(NonZeroU32::new);

@@ -27,7 +27,7 @@ pub(crate) async fn repositories(
         .append_pair("n", &PAGE_SIZE.to_string());
     let mut names = BTreeSet::new();
     let mut seen = HashSet::new();
-    for _ in 0..session.client.options.limits.pages {
+    for _ in 0..session.options.limits.pages {
         match page(session, &url, &mut names).await? {
             None => return Ok(names),
             Some(next) => {
@@ -44,7 +44,7 @@ pub(crate) async fn repositories(
     }
     let problem = Problem::TooLarge {
         host: host_of(&url),
-        limit: session.client.options.limits.pages.into(),
+        limit: session.options.limits.pages.into(),
         unit: "pages of repositories",
     };
     Err(session.fail(operation, problem))
@@ -56,7 +56,7 @@ async fn page(
     names: &mut BTreeSet<RepositoryName>,
 ) -> Result<Option<Url>, ScanError> {
     let operation = Operation::ListRepositories;
-    let limit = session.client.options.limits.page_bytes;
+    let limit = session.options.limits.page_bytes;
     let mut answer = session
         .send(operation, || {
             Ask::get(RequestKind::Catalog, url.clone(), limit)

@@ -215,7 +215,7 @@ async fn configuration(
 ) -> Result<Configuration, ScanError> {
     let operation = Operation::ReadConfiguration;
     let url = session.url(&format!("{repository}/blobs/{digest}")).await?;
-    let limit = session.client.options.limits.document_bytes;
+    let limit = session.options.limits.document_bytes;
     let answer = session
         .send(operation, || {
             Ask::get(RequestKind::Blob, url.clone(), limit)
@@ -237,7 +237,7 @@ async fn get(
     let url = session
         .url(&format!("{repository}/manifests/{reference}"))
         .await?;
-    let limit = session.client.options.limits.document_bytes;
+    let limit = session.options.limits.document_bytes;
     let answer = session
         .send(operation, || {
             Ask::get(kind, url.clone(), limit).header(header::ACCEPT, ACCEPT)

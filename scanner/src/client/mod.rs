@@ -24,13 +24,16 @@ mod token;
 
 use crate::budget::queue::Budgets;
 use crate::settings::ScannerOptions;
+use crate::sync::lock;
 use connections::Connections;
 use host::Hosts;
+use std::sync::{Arc, Mutex};
 
 /// All registries: what is shared by all requests.
 #[derive(Debug)]
 pub(crate) struct Registries {
-    pub(crate) options: ScannerOptions,
+    /// Whoever asks takes what holds at its beginning.
+    options: Mutex<Arc<ScannerOptions>>,
     pub(crate) budgets: Budgets,
     connections: Connections,
     hosts: Hosts,
@@ -40,9 +43,21 @@ impl Registries {
     pub(crate) fn new(options: ScannerOptions) -> Self {
         Self {
             connections: Connections::new(&options.user_agent, options.limits.header_bytes),
-            options,
+            options: Mutex::new(Arc::new(options)),
             budgets: Budgets::default(),
             hosts: Hosts::default(),
         }
+    }
+
+    /// What holds now.
+    pub(crate) fn options(&self) -> Arc<ScannerOptions> {
+        Arc::clone(&lock(&self.options))
+    }
+
+    /// What holds for every conversation that begins from now on. The clock stays.
+    pub(crate) fn set_options(&self, options: ScannerOptions) {
+        let mut current = lock(&self.options);
+        let clock = Arc::clone(&current.clock);
+        *current = Arc::new(ScannerOptions { clock, ..options });
     }
 }

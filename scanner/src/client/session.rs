@@ -32,6 +32,7 @@ const MAX_ATTEMPTS: u32 = 6;
 pub(crate) struct Session<'a> {
     pub(crate) client: &'a Registries,
     pub(crate) host: Arc<Host>,
+    pub(crate) options: Arc<ScannerOptions>,
     pub(crate) settings: EffectiveSettings,
     pub(crate) counts: RequestCounts,
     pub(super) redaction: Redaction,
@@ -71,7 +72,8 @@ impl<'a> Session<'a> {
         let credentials = credentials.map_err(|error| {
             Problem::Credentials(error).during(Operation::FindCredentials, &subject)
         })?;
-        let settings = client.options.settings_for(registry);
+        let options = client.options();
+        let settings = options.settings_for(registry);
         let endpoint = settings.endpoint.clone().map_or_else(
             || {
                 Url::parse(&format!("https://{}/", registry.api_host())).map_err(|_| {
@@ -101,6 +103,7 @@ impl<'a> Session<'a> {
         Ok(Self {
             client,
             host,
+            options,
             settings,
             counts: RequestCounts::default(),
             redaction: Redaction::default(),
@@ -489,7 +492,7 @@ impl Session<'_> {
             identity: credential.identity().clone(),
             proxy: self.own_proxy.clone(),
         };
-        let options: &ScannerOptions = &self.client.options;
+        let options = &self.options;
         Channel {
             connections: &self.client.connections,
             settings: &self.host.key.connection,

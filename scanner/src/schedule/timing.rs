@@ -58,7 +58,7 @@ pub(super) fn span(duration: SignedDuration) -> Span {
 /// Every target has its own phase within the interval, a hash of its name. The gap is the interval, moved
 /// by at most a tenth towards that phase: targets that started together drift apart within a few rounds
 /// and then keep their distance, also over a restart.
-pub(super) fn regular(now: Tick, interval: Span, seed: u64) -> Tick {
+pub(super) fn regular(now: Tick, interval: Span, jitter_permille: u32, seed: u64) -> Tick {
     let interval = u64::from(interval);
     if interval == 0 {
         return Tick::NEVER;
@@ -67,7 +67,7 @@ pub(super) fn regular(now: Tick, interval: Span, seed: u64) -> Tick {
     let position = u64::from(now.0) % interval;
     // How far ahead of `now` the phase is, between minus and plus half an interval.
     let ahead = (phase + interval - position) % interval;
-    let most = interval / 10;
+    let most = interval * u64::from(jitter_permille.min(1000)) / 1000;
     let gap = if ahead <= interval / 2 {
         interval + ahead.min(most)
     } else {
@@ -117,7 +117,7 @@ mod tests {
             .collect();
         for _ in 0..8 {
             for (due, seed) in dues.iter_mut().zip(&seeds) {
-                *due = regular(*due, interval, *seed);
+                *due = regular(*due, interval, 100, *seed);
             }
         }
         let mut buckets = [0; 10];
@@ -130,7 +130,7 @@ mod tests {
         );
         // From then on the gap is the interval exactly.
         for (due, seed) in dues.iter().zip(&seeds) {
-            assert_eq!(regular(*due, interval, *seed).0, due.0 + interval);
+            assert_eq!(regular(*due, interval, 100, *seed).0, due.0 + interval);
         }
     }
 
@@ -144,10 +144,16 @@ mod tests {
 
     proptest! {
         #[test]
-        fn gaps_stay_within_a_tenth(now in 0..1_000_000_u32, interval in 1..10_000_000_u32, seed: u64) {
-            let gap = u64::from(regular(Tick(now), interval, seed).0 - now);
+        fn gaps_stay_within_the_jitter(
+            now in 0..1_000_000_u32,
+            interval in 1..10_000_000_u32,
+            jitter in 0..=1000_u32,
+            seed: u64,
+        ) {
+            let gap = u64::from(regular(Tick(now), interval, jitter, seed).0 - now);
             let interval = u64::from(interval);
-            prop_assert!(gap >= interval - interval / 10 && gap <= interval + interval / 10);
+            let most = interval * u64::from(jitter) / 1000;
+            prop_assert!(gap >= interval - most && gap <= interval + most);
         }
 
         #[test]

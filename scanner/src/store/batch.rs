@@ -52,6 +52,10 @@ pub(super) enum Operation {
     Forget {
         id: TargetId,
     },
+    ForgetUnasked {
+        id: TargetId,
+        before: Timestamp,
+    },
     ForgetPartial {
         id: TargetId,
     },
@@ -184,6 +188,15 @@ impl Batch {
         self.forget_id(tables::target_id(key))
     }
 
+    /// As [`Batch::forget`], unless somebody has asked for the target since `before`, or does before this is written.
+    #[must_use]
+    pub fn forget_unasked(self, key: &TargetKey, before: Timestamp) -> Self {
+        self.push(Operation::ForgetUnasked {
+            id: tables::target_id(key),
+            before,
+        })
+    }
+
     /// As [`Batch::forget`], for rows whose key cannot be read any more.
     pub(super) fn forget_id(self, id: TargetId) -> Self {
         self.push(Operation::Forget { id })
@@ -254,6 +267,7 @@ impl Operation {
                 | Self::Due { .. }
                 | Self::Asked { .. }
                 | Self::Forget { .. }
+                | Self::ForgetUnasked { .. }
                 | Self::ForgetPartial { .. } => 0,
             }
     }

@@ -107,6 +107,9 @@ pub struct RegistryMemory {
     /// When all pages were last asked for, rather than only those after the greatest known tag.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub full_listing_at: Option<Timestamp>,
+    /// Whether only newer tags were asked for since.
+    #[serde(skip_serializing_if = "is_false")]
+    pub newer_only: bool,
 }
 
 /// A page after the first.
@@ -142,6 +145,15 @@ pub struct TagDigest {
     pub checked_at: Timestamp,
 }
 
+impl TargetRecord {
+    /// Whether nobody has asked for the target since then. One that was only ever scanned by hand counts from its
+    /// scan.
+    pub(super) fn is_unasked(&self, before: Timestamp) -> bool {
+        let asked = self.asked_at.max(self.scanned_at);
+        asked.is_none_or(|asked| asked < before)
+    }
+}
+
 impl RegistryMemory {
     fn is_empty(&self) -> bool {
         *self == Self::default()
@@ -156,6 +168,11 @@ const fn is_zero(number: &u64) -> bool {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
 const fn is_zero_u32(number: &u32) -> bool {
     *number == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 /// A row of the table of targets: the key, then the record.

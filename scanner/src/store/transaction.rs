@@ -89,12 +89,16 @@ impl<'t> Writing<'t> {
             Operation::Asked { key, at } => {
                 self.update(key, |record| record.asked_at = Some(*at))?;
             }
-            &Operation::Forget { id } => {
-                self.remove_tags(id)?;
-                self.targets.remove(id)?;
-                self.partials.remove(id)?;
-                self.remove_tag_digests(id)?;
-                hot.push((id, None));
+            &Operation::Forget { id } => self.forget(id, hot)?,
+            &Operation::ForgetUnasked { id, before } => {
+                let is_unasked = self
+                    .targets
+                    .get(id)?
+                    .and_then(|row| read_record(row.value()).ok())
+                    .is_some_and(|(_, record)| record.is_unasked(before));
+                if is_unasked {
+                    self.forget(id, hot)?;
+                }
             }
             &Operation::ForgetPartial { id } => {
                 self.partials.remove(id)?;
@@ -112,6 +116,15 @@ impl<'t> Writing<'t> {
                 };
             }
         }
+        Ok(())
+    }
+
+    fn forget(&mut self, id: TargetId, hot: &mut HotChanges) -> Result<(), redb::Error> {
+        self.remove_tags(id)?;
+        self.targets.remove(id)?;
+        self.partials.remove(id)?;
+        self.remove_tag_digests(id)?;
+        hot.push((id, None));
         Ok(())
     }
 

@@ -13,9 +13,8 @@ use super::record::{PartialListing, read_record};
 use super::tables::{MANIFESTS, PARTIALS, STATE, TAG_DIGESTS, TAG_PAGES, TAG_TAILS, TARGETS};
 use crate::target_key::TargetKey;
 
-/// Targets forgotten in one transaction.
-const FORGET_AT_ONCE: usize = 256;
-
+/// Files shorter than this are not worth compacting while they are in use.
+const COMPACT_FROM: u64 = 16 << 20;
 /// Files shorter than this are not worth shortening.
 const TRIM_FROM: u64 = 4 << 20;
 /// Shortening a longer file would hold up a shutdown for seconds.
@@ -197,25 +196,32 @@ impl TagStore {
         Ok(before.saturating_sub(size()))
     }
 
-    /// Forgets targets that nobody has asked for since `before`; see [`Batch::asked`]. Gives their keys.
+    /// Gives room back to the disk where more than half of a file that is worth it holds nothing; returns how many
+    /// bytes. Blocks everybody else meanwhile.
     ///
     /// # Errors
-    /// [`StoreError::Read`] and [`StoreError::Write`] when the disk fails; what was forgotten before that
-    /// stays forgotten.
-    pub async fn forget_unasked(&self, before: Timestamp) -> Result<Vec<TargetKey>, StoreError> {
+    /// As [`TagStore::stats`] and [`TagStore::compact`].
+    pub fn compact_if_wasteful(&self) -> Result<u64, StoreError> {
+        let stats = self.stats()?;
+        if stats.file_bytes >= COMPACT_FROM && stats.used_bytes < stats.file_bytes / 2 {
+            self.compact()
+        } else {
+            Ok(0)
+        }
+    }
+
+    /// The targets that nobody has asked for since `before`; see [`Batch::asked`] and [`Batch::forget_unasked`].
+    ///
+    /// # Errors
+    /// [`StoreError::Read`] when the disk fails.
+    pub fn unasked(&self, before: Timestamp) -> Result<Vec<TargetKey>, StoreError> {
         let mut unasked = Vec::new();
         self.each_target(|key, record| {
-            // A target that was only ever scanned by hand counts from its scan.
-            let asked = record.asked_at.max(record.scanned_at);
-            if asked.is_none_or(|asked| asked < before) {
+            if record.is_unasked(before) {
                 unasked.push(key);
             }
             std::ops::ControlFlow::Continue(())
         })?;
-        for keys in unasked.chunks(FORGET_AT_ONCE) {
-            let batch = keys.iter().fold(Batch::new(), Batch::forget);
-            self.write(batch).await?;
-        }
         Ok(unasked)
     }
 }

@@ -294,9 +294,19 @@ async fn what_nobody_asks_for_is_forgotten() {
         batch = batch.complete(key, at(time), &tags(5, time), RegistryMemory::default());
     }
     store.write(batch).await.unwrap();
-    let forgotten = store.forget_unasked(at(50)).await.unwrap();
-    assert_eq!(forgotten, std::slice::from_ref(&old));
+    assert_eq!(store.unasked(at(50)).unwrap(), std::slice::from_ref(&old));
+    // Somebody asks for it between the two.
+    let batch = Batch::new()
+        .asked(&old, at(60))
+        .forget_unasked(&old, at(50));
+    store.write(batch).await.unwrap();
+    assert!(store.record(&old).unwrap().is_some());
+    store
+        .write(Batch::new().forget_unasked(&old, at(70)))
+        .await
+        .unwrap();
     assert!(store.record(&old).unwrap().is_none());
+    assert!(store.tags(&old).unwrap().is_none());
     assert!(store.tags(&wanted).unwrap().is_some() && store.tags(&by_hand).unwrap().is_some());
 }
 

@@ -6,7 +6,7 @@ use crate::exit::{BadInput, Exit};
 use crate::manifest::Severity;
 use crate::output::{BAD, Column, DIM, GOOD, Output, Table, WARN, counted_noun};
 use crate::service::{ObjectState, Report, Service};
-use crate::settings::{RegistryArgs, ServiceArgs, Settings};
+use crate::settings::{RegistryArgs, ServiceArgs, SettingsSource};
 use crate::shutdown;
 use std::io::Write;
 
@@ -45,7 +45,12 @@ pub(crate) fn run(args: &RunArgs, global: &GlobalArgs, output: &Output) -> anyho
         .problems
         .iter()
         .any(|problem| problem.severity == Severity::Error);
-    let settings = Settings::resolve(global, &args.service, &args.registry, &resources)?;
+    let source = SettingsSource {
+        global: global.clone(),
+        service: args.service.clone(),
+        registry: args.registry.clone(),
+    };
+    let settings = source.resolve(&resources)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
@@ -62,6 +67,7 @@ pub(crate) fn run(args: &RunArgs, global: &GlobalArgs, output: &Output) -> anyho
             cancel.clone(),
         )?;
         if !args.once {
+            service.follow_settings(source);
             tracing::info!("running; send SIGTERM or press Ctrl-C to end");
             service.run().await?;
             return Ok(Exit::Done);

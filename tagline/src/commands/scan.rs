@@ -6,6 +6,7 @@ use crate::cli::GlobalArgs;
 use crate::exit::{BadInput, Exit};
 use crate::output::{BAD, Bar, Column, DIM, Format, GOOD, Output, Table, age, printable};
 use crate::resources::Span;
+use crate::service::registry_access;
 use crate::settings::{RateArgs, ServiceArgs, Settings};
 use crate::shutdown;
 use futures_util::{StreamExt as _, stream};
@@ -222,7 +223,7 @@ fn from_resources(
             Ok(image) if filter.allows(&image) && settings.image_filter.allows(&image) => image,
             _ => continue,
         };
-        match crate::service::registry_access::access(object, resources, &settings.clouds) {
+        match registry_access::access_with_settings(object, &image, resources, settings) {
             Ok(mut access) => {
                 access.insecure |= args.insecure;
                 add(

@@ -51,6 +51,9 @@ pub(crate) struct RegistryDefaults {
     pub(crate) include_images: Vec<String>,
     /// Globs of images that are not scanned (`--registry-exclude-image`).
     pub(crate) exclude_images: Option<Vec<String>>,
+    /// How often whole lists are read where only newer tags matter otherwise; zero is always
+    /// (`--registry-full-listing-interval`).
+    pub(crate) full_listing_interval: Option<LongSpan>,
 }
 
 /// One entry of `spec.registries`.

@@ -13,6 +13,7 @@ mod back_off;
 mod created_times;
 mod evaluate;
 mod evaluate_group;
+mod garbage;
 pub(crate) mod git_access;
 mod publish;
 mod publishing;
@@ -20,8 +21,10 @@ mod push_branches;
 pub(crate) mod registry_access;
 mod reload;
 mod report;
+mod scan_mode;
 mod scanning;
 mod selecting;
+mod settings_change;
 mod state;
 mod status;
 mod targets;
@@ -33,13 +36,13 @@ pub(crate) use status::Failure;
 
 use crate::output::Bar;
 use crate::resources::{FileWatch, Groups, Kind, LoadOptions, ObjectName, Resources, Source, load};
-use crate::settings::Settings;
+use crate::settings::{Settings, SettingsSource};
 use jiff::{SignedDuration, Timestamp};
 use state::{AutomationState, Done, States, StatusMemory};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
-use tagline_scanner::{Batch, Clock, Scanner, Schedule, ScheduleOptions, TagStore, TargetKey};
+use tagline_scanner::{Batch, Clock, Scanner, Schedule, TagStore, TargetKey};
 use targets::Targets;
 use timers::Timers;
 use tokio::task::{Id, JoinSet};
@@ -55,6 +58,10 @@ const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(10);
 /// The running service.
 pub(crate) struct Service {
     settings: Settings,
+    /// Where changed settings come from; `None` where they do not change.
+    settings_source: Option<SettingsSource>,
+    /// When to look for what nobody asks for any more.
+    next_collection: Timestamp,
     sources: Vec<Source>,
     load_options: LoadOptions,
     clock: Clock,
@@ -99,6 +106,7 @@ enum Subject {
         remote: String,
     },
     Store,
+    Garbage,
 }
 
 /// One full pass: what is left of it.
@@ -125,10 +133,7 @@ impl Service {
     ) -> anyhow::Result<Self> {
         let clock: Clock = Arc::clone(&settings.scanner.clock);
         let now = clock();
-        let schedule_options = ScheduleOptions {
-            in_flight: settings.concurrent,
-            ..ScheduleOptions::default()
-        };
+        let schedule_options = settings_change::schedule_options(&settings);
         let scanner = Scanner::new(settings.scanner.clone(), store.clone());
         let mut service = Self {
             sources,
@@ -157,6 +162,8 @@ impl Service {
             cancel,
             pass: None,
             settings,
+            settings_source: None,
+            next_collection: garbage::first_collection(now),
         };
         service.apply(resources)?;
         Ok(service)
@@ -219,6 +226,9 @@ impl Service {
                 () = tokio::time::sleep(wakeup) => {}
             }
         }
+        if !self.cancel.is_cancelled() {
+            self.start_collection(self.now());
+        }
         self.shut_down().await;
         self.pass = None;
         Ok(())
@@ -268,6 +278,9 @@ impl Service {
         {
             self.start_publishes();
         }
+        if self.pass.is_none() && now >= self.next_collection {
+            self.start_collection(now);
+        }
         self.start_writing();
     }
 
@@ -300,6 +313,7 @@ impl Service {
                     Done::Scanned(key, result) => self.take_scan(&key, result),
                     Done::Evaluated(evaluated) => self.take_evaluations(evaluated),
                     Done::Published(runs, started) => self.take_publish(runs, started),
+                    Done::Collected(result) => garbage::tell(&result),
                     Done::Stored(result) => {
                         self.writing = false;
                         if let Err(error) = result {
@@ -341,6 +355,9 @@ impl Service {
                 }
             }
             Subject::Store => self.writing = false,
+            Subject::Garbage => {
+                tracing::error!(%error, "forgetting stopped unexpectedly; please report this");
+            }
         }
     }
 

@@ -4,10 +4,12 @@ use super::status::Failure;
 use crate::resources::{
     ImageRepositorySpec, Object, ObjectName, RegistryProvider, Resources, SecretData,
 };
+use crate::settings::Settings;
 use secrecy::{ExposeSecret as _, SecretString};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use tagline_policy::ImageName;
 use tagline_scanner::{
     Access, Clock, CloudOptions, CloudProvider, CredentialSource, ProxySettings, TlsSettings,
 };
@@ -82,6 +84,27 @@ pub(crate) enum UnusableSecret {
     /// The scanner does not take it.
     #[error("{0}")]
     Refused(String),
+}
+
+/// How a repository's image is reached; one that names no credentials has those of the settings.
+///
+/// # Errors
+/// As [`access`].
+pub(crate) fn access_with_settings(
+    object: &Object<ImageRepositorySpec>,
+    image: &ImageName,
+    resources: &Resources,
+    settings: &Settings,
+) -> Result<Access, Failure> {
+    let mut access = access(object, resources, &settings.clouds)?;
+    let spec = &object.spec;
+    let names_none = spec.provider == RegistryProvider::Generic
+        && spec.secret_ref.is_none()
+        && spec.service_account_name.is_none();
+    if names_none && let Some(source) = settings.credentials_for(image.registry()) {
+        access.credentials = source.clone();
+    }
+    Ok(access)
 }
 
 /// How a repository is reached.

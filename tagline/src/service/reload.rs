@@ -23,16 +23,7 @@ impl Service {
     pub(super) fn apply(&mut self, resources: Resources) -> Result<(), StoreError> {
         let now = self.now();
         let resources = Arc::new(resources);
-        if self
-            .resources
-            .settings
-            .as_ref()
-            .map(|settings| &settings.spec)
-            != resources.settings.as_ref().map(|settings| &settings.spec)
-            && self.resources.files > 0
-        {
-            tracing::warn!("the Settings object changed; restart to take it over");
-        }
+        self.take_settings(&resources);
         let targets = Targets::plan(&resources, &self.settings);
         for key in self.targets.by_key.keys() {
             if !targets.by_key.contains_key(key) {
@@ -151,6 +142,7 @@ impl Service {
         self.dirty_policies
             .retain(|name| resources.image_policies.contains_key(name));
         for (name, object) in &resources.image_policies {
+            let was_known = self.states.policies.contains_key(name);
             let changed = if let Some(state) = self.states.policies.get_mut(name) {
                 let changed = state.object.spec != object.spec;
                 state.object = Arc::clone(object);
@@ -190,7 +182,11 @@ impl Service {
                         state.compiled = Some(Arc::new(policy));
                         state.evaluation = None;
                         state.failures = 0;
+                        let is_restart = !was_known && state.status.latest_ref.is_some();
                         self.dirty_policies.insert(name.clone());
+                        if changed && !is_restart {
+                            self.list_all_tags_for(name, now)?;
+                        }
                     }
                 }
                 Err(failure) => {

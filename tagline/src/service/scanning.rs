@@ -6,13 +6,17 @@ use super::{Service, Subject};
 use crate::resources::ObjectName;
 use jiff::{SignedDuration, Timestamp};
 use std::sync::Arc;
+use std::time::Duration;
 use tagline_scanner::{
-    Operation, Outcome, Priority, Problem, ReadyReason, Revision, Scan, ScanError, ScanMode,
-    ScanRequest, TagSet, TargetKey,
+    Operation, Outcome, Priority, Problem, ReadyReason, Revision, Scan, ScanError, ScanRequest,
+    TagSet, TargetKey,
 };
 
 /// `status.lastScanResult.latestTags` has so many, as in Flux.
 const LATEST_TAGS: usize = 10;
+
+/// How much later than its time-out a scan is dropped that has not ended by itself, with what it has read.
+const TIMEOUT_GRACE: Duration = Duration::from_secs(5);
 
 /// What a target's last change brought.
 pub(super) struct LastChange {
@@ -39,9 +43,10 @@ impl Service {
                 .repositories
                 .first()
                 .map_or("", |name| name.namespace.as_str());
-            let request = ScanRequest::from(ScanMode::Conditional)
+            let request = ScanRequest::from(self.scan_mode(&ready, &target.repositories))
                 .with_priority(priority)
-                .for_tenant(tenant);
+                .for_tenant(tenant)
+                .within(timeout);
             let cancel = self.cancel.clone();
             self.spawn(Subject::Target(ready.key), async move {
                 let failed = |problem| ScanError {
@@ -50,7 +55,8 @@ impl Service {
                     problem,
                 };
                 let result = tokio::select! {
-                    result = tokio::time::timeout(timeout, scanner.scan(&scan, request)) => {
+                    // The scanner keeps to the time-out where it is told to; this is for all else.
+                    result = tokio::time::timeout(timeout + TIMEOUT_GRACE, scanner.scan(&scan, request)) => {
                         result.unwrap_or_else(|_| Err(failed(Problem::Timeout {
                             host: scan.image.registry().to_string(),
                             detail: format!("the scan took longer than {}", crate::resources::go_duration(timeout)),

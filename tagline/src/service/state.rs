@@ -160,6 +160,8 @@ pub(crate) enum Done {
     Published(Vec<Run>, Timestamp),
     /// A write to the store.
     Stored(Result<(), StoreError>),
+    /// A look for what nobody asks for any more.
+    Collected(Result<super::garbage::Collected, StoreError>),
 }
 
 /// A run of the updater for one automation.

@@ -1,6 +1,6 @@
 //! Which repositories are scanned, and how: objects that name the same target share one scan.
 
-use super::registry_access;
+use super::registry_access::access_with_settings;
 use super::status::Failure;
 use crate::resources::{ImageRepositorySpec, Object, ObjectName, Resources};
 use crate::settings::Settings;
@@ -45,6 +45,8 @@ pub(crate) struct Targets {
     pub(crate) of_repository: BTreeMap<ObjectName, Activity>,
     /// Targets that only suspended repositories name: their policies go on with the tags that are known.
     suspended: BTreeMap<TargetKey, ScanTarget>,
+    /// Policies by repository.
+    policies: BTreeMap<ObjectName, Vec<ObjectName>>,
 }
 
 impl Targets {
@@ -54,6 +56,14 @@ impl Targets {
         for (name, object) in &resources.image_repositories {
             let activity = targets.add(name, object, resources, settings);
             targets.of_repository.insert(name.clone(), activity);
+        }
+        for (name, policy) in &resources.image_policies {
+            let repository = policy
+                .spec
+                .image_repository_ref
+                .in_namespace(&name.namespace);
+            let policies = targets.policies.entry(repository).or_default();
+            policies.push(name.clone());
         }
         targets
     }
@@ -76,7 +86,7 @@ impl Targets {
                 "{image} is left out by the include and exclude globs of the settings"
             ));
         }
-        let access = match registry_access::access(object, resources, &settings.clouds) {
+        let access = match access_with_settings(object, &image, resources, settings) {
             Ok(access) => access,
             Err(failure) => return Activity::Broken(failure),
         };
@@ -118,6 +128,16 @@ impl Targets {
             .get(key)
             .map(|target| &target.scan)
             .or_else(|| self.suspended.get(key))
+    }
+
+    /// All targets, also those that only suspended repositories name.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &TargetKey> {
+        self.by_key.keys().chain(self.suspended.keys())
+    }
+
+    /// The policies that choose from a repository.
+    pub(crate) fn policies_of(&self, repository: &ObjectName) -> &[ObjectName] {
+        self.policies.get(repository).map_or(&[], Vec::as_slice)
     }
 
     /// The target of a repository, also of a suspended one.

@@ -51,7 +51,7 @@ impl Walk<'_, '_> {
         content: &PageContent,
     ) -> Result<Step, Problem> {
         let host = answer.host();
-        let limits = self.session.client.options.limits;
+        let limits = self.session.options.limits;
         if self.newer.as_ref().is_some_and(|newer| newer.ignored) {
             return Ok(Step::End);
         }

@@ -30,7 +30,7 @@ pub(super) enum Step {
 impl Walk<'_, '_> {
     /// Asks for a page.
     pub(super) async fn page(&mut self, url: &Url) -> Result<Step, ScanError> {
-        let limits = self.session.client.options.limits;
+        let limits = self.session.options.limits;
         let limit = limits
             .page_bytes
             .min(limits.listing_bytes.saturating_sub(self.bytes));
@@ -125,7 +125,7 @@ impl Walk<'_, '_> {
             .header(header::CONTENT_TYPE)
             .unwrap_or_default()
             .to_owned();
-        let max_tags = self.session.client.options.limits.tags;
+        let max_tags = self.session.options.limits.tags;
         while let Some(chunk) = answer.chunk().await? {
             self.bytes += chunk.len() as u64;
             if beginning.len() < BEGINNING {

@@ -132,7 +132,7 @@ impl<'w, 'a> Walk<'w, 'a> {
     }
 
     async fn walk(mut self, mut url: Url) -> Result<Listing, Interrupted> {
-        let limits = self.session.client.options.limits;
+        let limits = self.session.options.limits;
         let most = limits.listing_time.min(self.request.time);
         loop {
             let left = most.saturating_sub(self.started.elapsed());
@@ -206,6 +206,7 @@ impl<'w, 'a> Walk<'w, 'a> {
     fn unchanged(self) -> Listing {
         let mut memory = self.memory;
         memory.full_listing_at = Some(self.started_at);
+        memory.newer_only = false;
         Listing::Unchanged(memory)
     }
 
@@ -214,6 +215,7 @@ impl<'w, 'a> Walk<'w, 'a> {
         let mut memory = self.memory;
         memory.page_size = self.session.host.learned(|learned| learned.page_size);
         if let Some(newer) = self.newer {
+            memory.newer_only = true;
             let pages = Pages {
                 tags: self.tags,
                 dropped: self.dropped,
@@ -230,6 +232,7 @@ impl<'w, 'a> Walk<'w, 'a> {
         memory.order = Some(order);
         memory.pages = Some(self.pages);
         memory.full_listing_at = Some(self.started_at);
+        memory.newer_only = false;
         Listing::All(Pages {
             tags: self.tags,
             dropped: self.dropped,
