@@ -1,6 +1,7 @@
 //! What is safe for the registries everybody knows, and for all others.
 //!
-//! The rates stay well below what the registries document or have been seen to answer 429 to; `Settings` and
+//! The rates stay below what the registries document or have been seen to answer 429 to, with room for somebody else at
+//! the same address; `Settings` and
 //! `--registry-rps` change them.
 
 use crate::budget::BudgetLimits;
@@ -56,30 +57,30 @@ const fn known(
 }
 
 /// The table. The first entry that matches counts; the last one matches everything.
+///
+/// What the vendors document was looked up in November 2026; where they document nothing, it is said.
 pub(crate) const KNOWN: &[KnownRegistry] = &[
-    // Tag lists are not pulls, but there is an abuse limit per address, of which the size is not published.
+    // docs.docker.com/docker-hub/usage: all requests together, per IPv4 address or IPv6 /64, "in the order of
+    // thousands of requests per minute", varying with load, the same for every account. Lists are no pulls.
     known("Docker Hub", &["index.docker.io"], 5.0, 10, 4, PAGE_SIZE),
-    // Answers 429 above 44,000 requests a minute.
-    known(
-        "GitHub",
-        &["ghcr.io", "*.ghcr.io"],
-        50.0,
-        100,
-        16,
-        PAGE_SIZE,
-    ),
-    // A few requests per second and address; refuses pages above 100 with TOO_MANY_TAGS_REQUESTED.
-    known("Quay", &["quay.io"], 5.0, 10, 4, at_least_one(100)),
-    // 50,000 requests in 10 minutes and address.
+    // Not documented. Its 429s say "allowed: 44000/minute" (falcosecurity/plugins#1069), formerly and for uploads
+    // "allowed: 2000/minute" (chainguard-images/images#173): below the smaller.
+    known("GitHub", &["ghcr.io", "*.ghcr.io"], 20.0, 60, 16, PAGE_SIZE),
+    // access.redhat.com/solutions/6218921: "a few requests per second" per address and endpoint, with some burst.
+    // Pages above 100 are refused with TOO_MANY_TAGS_REQUESTED.
+    known("Quay", &["quay.io"], 3.0, 10, 4, at_least_one(100)),
+    // cloud.google.com/container-registry/quotas: per address 50,000 requests in 10 minutes, and 1,000,000 a day:
+    // the latter are 11.5 per second.
     known(
         "Google Container Registry",
         &["gcr.io", "*.gcr.io"],
-        40.0,
+        10.0,
         80,
         16,
         PAGE_SIZE,
     ),
-    // 60,000 requests a minute and project.
+    // cloud.google.com/artifact-registry/quotas: 60,000 requests a minute per project and region. (There too: lists
+    // of more than 10,000 tags are incomplete.)
     known(
         "Google Artifact Registry",
         &["*-docker.pkg.dev"],
@@ -88,7 +89,8 @@ pub(crate) const KNOWN: &[KnownRegistry] = &[
         16,
         PAGE_SIZE,
     ),
-    // 1 unauthenticated, 10 authenticated list requests per second.
+    // docs.aws.amazon.com/AmazonECR/latest/public/public-service-quotas.html counts pulls, per second 1 without and
+    // 10 with a login, and says nothing of lists: as if they were pulls without one.
     known(
         "Amazon ECR Public",
         &["public.ecr.aws", "ecr-public.aws.com"],
@@ -97,7 +99,9 @@ pub(crate) const KNOWN: &[KnownRegistry] = &[
         2,
         PAGE_SIZE,
     ),
-    // 20 ListTags and 200 token requests per second, account and region.
+    // docs.aws.amazon.com/AmazonECR/latest/userguide/service-quotas.html has rates for tokens (200 per second and
+    // region, later more), manifests and layers, and none for lists, which are throttled nevertheless: as much as its
+    // smallest documented rate, that of finishing an upload.
     known(
         "Amazon ECR",
         &[
@@ -107,12 +111,13 @@ pub(crate) const KNOWN: &[KnownRegistry] = &[
             "*.dkr-ecr.*.on.aws",
             "*.dkr.ecr.*.amazonaws.eu",
         ],
-        15.0,
+        10.0,
         20,
         8,
         PAGE_SIZE,
     ),
-    // 1,000 reads a minute in the smallest tier.
+    // learn.microsoft.com/azure/container-registry/container-registry-skus: 1,000 reads a minute in the smallest tier
+    // (3,000 and 10,000 in the others), as long as the page gave figures.
     known(
         "Azure Container Registry",
         &[
@@ -126,9 +131,10 @@ pub(crate) const KNOWN: &[KnownRegistry] = &[
         8,
         PAGE_SIZE,
     ),
-    // 2,000 requests a minute and user on gitlab.com; the token endpoint counts too.
-    known("GitLab", &["registry.gitlab.com"], 15.0, 30, 8, PAGE_SIZE),
-    // Harbor says ENHANCE_YOUR_CALM when it is pressed; its host names are anybody's.
+    // docs.gitlab.com/user/gitlab_com: 500 requests a minute per address without and 2,000 with a login, and the
+    // token endpoint is a part of gitlab.com.
+    known("GitLab", &["registry.gitlab.com"], 5.0, 20, 8, PAGE_SIZE),
+    // No limit of its own; it is what its operator makes of it, and so is its name. Pages of at most 100.
     known(
         "Harbor",
         &["harbor.*", "*.harbor.*", "demo.goharbor.io"],

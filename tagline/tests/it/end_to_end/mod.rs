@@ -5,6 +5,7 @@ mod commits;
 mod fleet;
 mod groups;
 mod interrupted;
+mod long_lists;
 mod once;
 mod overtaken;
 mod service;
