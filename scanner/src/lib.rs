@@ -8,6 +8,7 @@ mod error;
 #[doc(hidden)]
 pub mod foreign_bytes;
 mod manifest;
+mod names;
 mod proxy;
 mod registries;
 mod revision;
@@ -35,6 +36,7 @@ pub use discovery::{
 };
 pub use error::{Operation, Problem, ScanError, Unreachable};
 pub use manifest::{ImageDetails, Manifest, Platform};
+pub use names::{Addresses, ResolveNames};
 pub use proxy::{InvalidProxy, ProxySettings};
 pub use revision::Revision;
 pub use scan::{RequestCounts, RequestKind, Scan, ScanMode, ScanOutcome};

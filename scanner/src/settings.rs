@@ -1,6 +1,7 @@
 //! Settings of the scanner: what holds for all registries, and what for some of them.
 
 use crate::budget::BudgetLimits;
+use crate::names::{ResolveNames, SystemNames};
 use crate::proxy::ProxySettings;
 use crate::registries;
 use crate::tls::TlsSettings;
@@ -34,6 +35,8 @@ pub struct ScannerOptions {
     /// Where only newer tags are asked for ([`ScanMode::Newer`](crate::ScanMode::Newer)), how often the whole list is
     /// read nevertheless, to see which tags are gone.
     pub full_listing_every: SignedDuration,
+    /// How names of hosts are looked up. Not used for what goes through a proxy.
+    pub names: Arc<dyn ResolveNames>,
     /// The time of day.
     pub clock: Clock,
 }
@@ -113,6 +116,7 @@ impl Default for ScannerOptions {
             limits: AnswerLimits::default(),
             longest_wait: Duration::from_secs(30),
             full_listing_every: SignedDuration::from_hours(24),
+            names: Arc::new(SystemNames),
             clock: Arc::new(Timestamp::now),
         }
     }

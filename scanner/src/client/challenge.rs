@@ -24,10 +24,12 @@ pub(crate) struct BearerChallenge {
     pub(crate) service: Option<String>,
     /// The scope the request would have needed.
     pub(crate) scope: Option<String>,
+    /// Whether the answer that says so came from this machine or an inner network.
+    pub(crate) is_from_inside: bool,
 }
 
-/// The best of the challenges in an answer: a token is preferred to sending the password each time.
-pub(crate) fn challenge(headers: &HeaderMap) -> Option<Challenge> {
+/// The best of the challenges in an answer, which came from inside or not: a token is preferred to sending the password each time.
+pub(crate) fn challenge(headers: &HeaderMap, is_from_inside: bool) -> Option<Challenge> {
     let mut basic = None;
     for value in headers.get_all(WWW_AUTHENTICATE).iter().take(16) {
         let Ok(text) = value.to_str() else { continue };
@@ -45,6 +47,7 @@ pub(crate) fn challenge(headers: &HeaderMap) -> Option<Challenge> {
                     realm,
                     service: parameter("service").filter(|service| !service.is_empty()),
                     scope: parameter("scope").filter(|scope| !scope.is_empty()),
+                    is_from_inside,
                 }));
             }
             if scheme.eq_ignore_ascii_case("basic") {
@@ -116,7 +119,7 @@ mod tests {
         for value in values {
             headers.append(WWW_AUTHENTICATE, HeaderValue::from_str(value).unwrap());
         }
-        challenge(&headers)
+        challenge(&headers, false)
     }
 
     #[expect(clippy::unnecessary_wraps, reason = "compared with what reading gives")]
@@ -125,6 +128,7 @@ mod tests {
             realm: realm.to_owned(),
             service: service.map(str::to_owned),
             scope: scope.map(str::to_owned),
+            is_from_inside: false,
         }))
     }
 

@@ -2,7 +2,7 @@
 
 use super::connections::{ConnectionSettings, Connections};
 use super::failure;
-use super::guard::check_redirect;
+use super::guard::{Reach, check_redirect};
 use crate::budget::headers::{allowance, retry_after};
 use crate::budget::queue::{Budget, Permit, Priority};
 use crate::budget::state::{Class, Verdict};
@@ -34,6 +34,8 @@ pub(crate) struct Ask {
     pub(crate) form: Option<String>,
     /// The most bytes of the body that are read.
     pub(crate) body_limit: u64,
+    /// Where the address may lead.
+    pub(crate) reach: Reach,
 }
 
 /// What requests need from around them.
@@ -55,6 +57,8 @@ pub(crate) struct Answer {
     pub(crate) headers: HeaderMap,
     /// Where the answer came from, after redirects.
     pub(crate) url: Url,
+    /// Whether that is this machine or an inner network.
+    pub(crate) is_from_inside: bool,
     body: reqwest::Response,
     permit: Permit,
     timeout: Duration,
@@ -72,6 +76,7 @@ impl Ask {
             headers: HeaderMap::new(),
             form: None,
             body_limit,
+            reach: Reach::Anywhere,
         }
     }
 
@@ -108,8 +113,10 @@ impl Channel<'_> {
         mut ask: Ask,
         counts: &mut RequestCounts,
     ) -> Result<Answer, Problem> {
-        let client = self.connections.client(self.settings)?;
         for _ in 0..=MAX_REDIRECTS {
+            let client = self
+                .connections
+                .client(self.settings, &ask.url, ask.reach)?;
             let answer = self.send_once(&client, &ask, counts).await?;
             let Some(target) = answer.redirection()? else {
                 return Ok(answer);
@@ -123,6 +130,9 @@ impl Channel<'_> {
             if target.origin() != ask.url.origin() {
                 ask.headers.remove(header::AUTHORIZATION);
                 ask.form = None;
+            }
+            if target.host() != ask.url.host() {
+                ask.reach = Reach::of_led(&target, &ask.url, answer.is_from_inside);
             }
             answer.discard().await;
             ask.url = target;
@@ -173,6 +183,9 @@ impl Channel<'_> {
                 });
             }
         };
+        let is_from_inside =
+            self.connections
+                .is_from_inside(self.settings, &ask.url, response.remote_addr());
         let headers = response.headers().clone();
         let size: usize = headers
             .iter()
@@ -200,6 +213,7 @@ impl Channel<'_> {
             status,
             headers,
             url: ask.url.clone(),
+            is_from_inside,
             body: response,
             permit,
             timeout: self.timeout,

@@ -1,5 +1,6 @@
 //! Reads errors of the HTTP and TLS libraries: which problem it is, in words that help.
 
+use super::connections::OnlyInnerAddresses;
 use crate::error::{Problem, Unreachable, printable};
 use std::error::Error;
 use std::io;
@@ -9,6 +10,13 @@ use std::sync::Arc;
 pub(crate) fn of_request(host: &str, error: reqwest::Error) -> Problem {
     // The address may hold a token as a query parameter.
     let error = error.without_url();
+    if find::<OnlyInnerAddresses>(&error).is_some() {
+        return Problem::Refused {
+            host: host.to_owned(),
+            url: host.to_owned(),
+            reason: "its name resolves only to addresses of this machine, of an inner network or of a metadata service, and who named it is not there; if it is meant, reach the registry under its inner address too",
+        };
+    }
     let cause = if let Some(tls) = find::<rustls::Error>(&error) {
         of_tls(tls)
     } else if is_proxy(&error) {

@@ -27,7 +27,7 @@ pub(crate) fn challenge(bytes: &[u8]) {
         return;
     };
     let headers = HeaderMap::from_iter([(WWW_AUTHENTICATE, value)]);
-    if let Some(Challenge::Bearer(bearer)) = read_challenge(&headers)
+    if let Some(Challenge::Bearer(bearer)) = read_challenge(&headers, false)
         && let Ok(realm) = Url::parse(&bearer.realm)
         && let Ok(registry) = Url::parse("https://registry.example/v2/")
         && check_realm(&realm, &registry).is_ok()

@@ -1,9 +1,11 @@
 //! Where a registry may lead us: token realms and redirects.
 //!
 //! Whoever operates a registry, or stands in front of it, writes these addresses. They must not make this program ask
-//! the cloud's metadata service, services of the inner network, or anybody over plain http.
+//! the cloud's metadata service, services of the inner network, or anybody over plain http. What the address says is
+//! checked here; what its name resolves to, where the connection is made ([`Reach`]).
 
-use std::net::{IpAddr, Ipv4Addr};
+use crate::names::is_inner_address;
+use std::net::IpAddr;
 use url::{Host, Url};
 
 /// Whether a token realm may be asked, with credentials.
@@ -56,6 +58,27 @@ fn check_target(target: &Url, from: &Url) -> Result<(), &'static str> {
     }
 }
 
+/// Which addresses a host's name may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Reach {
+    /// Any: somebody here has chosen the host, or an answer from inside has.
+    Anywhere,
+    /// Only such as belong to nobody's inner network: an answer from outside has named the host. Looked at when the
+    /// connection is made, so that a name cannot mean another address by then.
+    Outside,
+}
+
+impl Reach {
+    /// For a host that an answer has named.
+    pub(crate) fn of_led(target: &Url, from: &Url, is_from_inside: bool) -> Self {
+        if target.host() == from.host() || is_from_inside {
+            Self::Anywhere
+        } else {
+            Self::Outside
+        }
+    }
+}
+
 /// Where a host is, as far as its name tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
@@ -94,60 +117,6 @@ fn place(url: &Url) -> Place {
         Place::InnerAddress
     } else {
         Place::Outside
-    }
-}
-
-/// Whether an address can only be this link's: where clouds keep their metadata services.
-pub(crate) fn is_link_local(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(address) => address.is_link_local(),
-        IpAddr::V6(address) => {
-            // The second is Amazon's.
-            address.is_unicast_link_local()
-                || address.segments() == [0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254]
-                || embedded_v4(address.segments()).is_some_and(|v4| v4.is_link_local())
-        }
-    }
-}
-
-/// Whether nobody outside of this machine or network has this address.
-fn is_inner_address(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(address) => {
-            let [a, b, ..] = address.octets();
-            address.is_private()
-                || address.is_loopback()
-                || address.is_link_local()
-                || address.is_unspecified()
-                || address.is_broadcast()
-                || address.is_multicast()
-                || address.is_documentation()
-                || a == 0
-                || (a == 100 && (64..128).contains(&b))
-                || (a == 198 && matches!(b, 18 | 19))
-                || a >= 240
-        }
-        IpAddr::V6(address) => {
-            let segments = address.segments();
-            address.is_loopback()
-                || address.is_unspecified()
-                || address.is_multicast()
-                || address.is_unique_local()
-                || address.is_unicast_link_local()
-                || embedded_v4(segments).is_some_and(|v4| is_inner_address(IpAddr::V4(v4)))
-        }
-    }
-}
-
-/// IPv4 inside IPv6: mapped, compatible, NAT64 and 6to4 addresses reach IPv4 hosts.
-fn embedded_v4(segments: [u16; 8]) -> Option<Ipv4Addr> {
-    let join = |high: u16, low: u16| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
-    match segments {
-        [0, 0, 0, 0, 0, 0xffff | 0, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
-            Some(join(high, low))
-        }
-        [0x2002, high, low, ..] => Some(join(high, low)),
-        _ => None,
     }
 }
 

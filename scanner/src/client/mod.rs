@@ -42,7 +42,7 @@ pub(crate) struct Registries {
 impl Registries {
     pub(crate) fn new(options: ScannerOptions) -> Self {
         Self {
-            connections: Connections::new(&options.user_agent, options.limits.header_bytes),
+            connections: Connections::new(&options),
             options: Mutex::new(Arc::new(options)),
             budgets: Budgets::default(),
             hosts: Hosts::default(),
@@ -54,10 +54,14 @@ impl Registries {
         Arc::clone(&lock(&self.options))
     }
 
-    /// What holds for every conversation that begins from now on. The clock stays.
+    /// What holds for every conversation that begins from now on. Clock and resolver stay.
     pub(crate) fn set_options(&self, options: ScannerOptions) {
         let mut current = lock(&self.options);
-        let clock = Arc::clone(&current.clock);
-        *current = Arc::new(ScannerOptions { clock, ..options });
+        let (clock, names) = (Arc::clone(&current.clock), Arc::clone(&current.names));
+        *current = Arc::new(ScannerOptions {
+            clock,
+            names,
+            ..options
+        });
     }
 }

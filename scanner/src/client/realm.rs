@@ -3,7 +3,7 @@
 use super::challenge::BearerChallenge;
 use super::error_body::ErrorBody;
 use super::exchange::{Answer, Ask, host_of, shown};
-use super::guard::check_realm;
+use super::guard::{Reach, check_realm};
 use super::session::{Session, basic};
 use super::token::{Fingerprint, MAX_SCOPES, Scope, Token};
 use crate::credentials::{Credential, Secret};
@@ -73,11 +73,16 @@ const fn is_about_scopes(problem: &Problem) -> bool {
     )
 }
 
-fn realm_url(session: &Session<'_>, challenge: &BearerChallenge) -> Result<Url, Problem> {
-    let base = session
+/// The registry's address.
+fn registry(session: &Session<'_>) -> Url {
+    session
         .host
         .learned(|learned| learned.base.clone())
-        .unwrap_or_else(|| session.host.key.endpoint.clone());
+        .unwrap_or_else(|| session.host.key.endpoint.clone())
+}
+
+fn realm_url(session: &Session<'_>, challenge: &BearerChallenge) -> Result<Url, Problem> {
+    let base = registry(session);
     let host = host_of(&base);
     let realm = Url::parse(&challenge.realm).map_err(|_| Problem::Malformed {
         host: host.clone(),
@@ -105,7 +110,7 @@ async fn ask(
     let mut answer = match credential.secret() {
         Secret::IdentityToken(token) => {
             let ask = refresh(realm, challenge, scopes, token.expose_secret());
-            let answer = send(session, ask, credential).await?;
+            let answer = send(session, challenge, ask, credential).await?;
             if answer.status == StatusCode::NOT_FOUND
                 || answer.status == StatusCode::METHOD_NOT_ALLOWED
             {
@@ -113,7 +118,7 @@ async fn ask(
                 answer.discard().await;
                 let login = basic("", token.expose_secret());
                 let ask = get(realm, challenge, scopes).authorization(login);
-                send(session, ask, credential).await?
+                send(session, challenge, ask, credential).await?
             } else {
                 answer
             }
@@ -121,10 +126,16 @@ async fn ask(
         Secret::Basic { username, password } => {
             let login = basic(username, password.expose_secret());
             let ask = get(realm, challenge, scopes).authorization(login);
-            send(session, ask, credential).await?
+            send(session, challenge, ask, credential).await?
         }
         Secret::Anonymous | Secret::RegistryToken(_) => {
-            send(session, get(realm, challenge, scopes), credential).await?
+            send(
+                session,
+                challenge,
+                get(realm, challenge, scopes),
+                credential,
+            )
+            .await?
         }
     };
     let host = answer.host();
@@ -148,13 +159,22 @@ async fn ask(
 
 async fn send(
     session: &mut Session<'_>,
-    ask: Ask,
+    challenge: &BearerChallenge,
+    mut ask: Ask,
     credential: &Credential,
 ) -> Result<Answer, Problem> {
+    ask.reach = Reach::of_led(&ask.url, &registry(session), challenge.is_from_inside);
     let mut counts = session.counts;
     let sent = session.channel(credential).send(ask, &mut counts).await;
     session.counts = counts;
-    sent
+    sent.map_err(|problem| match problem {
+        Problem::Refused { url, reason, .. } => Problem::Refused {
+            host: host_of(&registry(session)),
+            url,
+            reason,
+        },
+        problem => problem,
+    })
 }
 
 async fn refusal(session: &Session<'_>, mut answer: Answer, credential: &Credential) -> Problem {

@@ -1,7 +1,7 @@
 //! A conversation with one registry about one repository: finds out how it wants to be asked, authenticates, and tries
 //! one credential after the other.
 
-use super::challenge::{Challenge, challenge};
+use super::challenge::{self, Challenge};
 use super::connections::ConnectionSettings;
 use super::error_body::{ErrorBody, MAX_ERROR_BODY, is_html};
 use super::exchange::{Answer, Ask, Channel, host_of};
@@ -204,7 +204,7 @@ impl<'a> Session<'a> {
                     Err(problem) => Err(self.fail(operation, problem)),
                 };
             }
-            let asked_for = super::challenge::challenge(&answer.headers);
+            let asked_for = challenge_of(&answer);
             let again = self.learn_from_refusal(asked_for, challenge.as_ref(), &shown, fingerprint);
             if again {
                 answer.discard().await;
@@ -237,7 +237,9 @@ impl<'a> Session<'a> {
         }
         let is_same = match (&asked_for, before) {
             (Some(Challenge::Bearer(new)), Some(Challenge::Bearer(old))) => {
-                new.realm == old.realm && new.service == old.service
+                new.realm == old.realm
+                    && new.service == old.service
+                    && new.is_from_inside == old.is_from_inside
             }
             (new, old) => new.as_ref() == old,
         };
@@ -421,7 +423,7 @@ impl Session<'_> {
         self.counts = counts;
         let answer = sent?;
         let status = answer.status;
-        let asked_for = challenge(&answer.headers);
+        let asked_for = challenge_of(&answer);
         match status {
             StatusCode::UNAUTHORIZED => {
                 answer.discard().await;
@@ -510,6 +512,10 @@ impl Session<'_> {
     pub(super) const fn scope(&self) -> &Scope {
         &self.scope
     }
+}
+
+fn challenge_of(answer: &Answer) -> Option<Challenge> {
+    challenge::challenge(&answer.headers, answer.is_from_inside)
 }
 
 /// A path below the registry's `/v2/`.

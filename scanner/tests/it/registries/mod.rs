@@ -6,6 +6,7 @@ mod limits;
 mod listing;
 mod malicious;
 mod manifests;
+mod names;
 mod newer;
 mod paged;
 mod paging;

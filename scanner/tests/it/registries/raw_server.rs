@@ -40,7 +40,15 @@ impl RawServer {
     pub(super) fn start(
         handler: impl Fn(&RawRequest, &str) -> Vec<Part> + Send + Sync + 'static,
     ) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        Self::start_on(SocketAddr::from(([127, 0, 0, 1], 0)), handler)
+    }
+
+    /// As [`RawServer::start`], on a chosen address.
+    pub(super) fn start_on(
+        address: SocketAddr,
+        handler: impl Fn(&RawRequest, &str) -> Vec<Part> + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind(address).unwrap();
         let address = listener.local_addr().unwrap();
         let stopped = Arc::new(AtomicBool::new(false));
         let requests = Arc::new(Mutex::new(Vec::new()));
@@ -62,6 +70,10 @@ impl RawServer {
             stopped,
             requests,
         }
+    }
+
+    pub(super) fn port(&self) -> u16 {
+        self.address.port()
     }
 
     pub(super) fn authority(&self) -> String {
