@@ -59,8 +59,8 @@ impl Registries {
         let mut current = lock(&self.options);
         let (clock, names) = (Arc::clone(&current.clock), Arc::clone(&current.names));
         *current = Arc::new(ScannerOptions {
-            clock,
             names,
+            clock,
             ..options
         });
     }
