@@ -62,6 +62,10 @@ impl Service {
     }
 
     fn policy_choices_begin_at(&self, key: &TargetKey, policy: &ObjectName) -> Option<Tag> {
+        if self.groups.of_policy(policy).is_some() {
+            // What a group chooses is not the first of each member's own order.
+            return None;
+        }
         let state = self.states.policies.get(policy)?;
         let (evaluation, version) = state.evaluation.as_ref()?;
         if *version != self.tags_version(key) {
