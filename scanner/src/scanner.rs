@@ -267,6 +267,24 @@ impl Scanner {
         manifests::details(&mut session, target.image.repository().as_str(), digest).await
     }
 
+    /// The same of what a tag points to now. Waits behind everything else.
+    ///
+    /// # Errors
+    /// [`ScanError`]; [`Problem::NotFound`] when the tag has no manifest.
+    pub async fn details_of_tag(
+        &self,
+        target: &ScanTarget,
+        tag: TagRef<'_>,
+    ) -> Result<ImageDetails, ScanError> {
+        let request = ScanRequest::from(ScanMode::default()).with_priority(Priority::Low);
+        let mut session = self
+            .session(&target.image, &target.access, &request)
+            .await?;
+        let repository = target.image.repository().as_str();
+        let manifest = manifests::head(&mut session, repository, tag).await?;
+        manifests::details(&mut session, repository, &manifest.digest).await
+    }
+
     /// The names of all repositories of a registry (`/v2/_catalog`), where it tells them.
     ///
     /// # Errors

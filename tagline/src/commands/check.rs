@@ -4,17 +4,19 @@ use super::input::InputArgs;
 use crate::exit::{BadInput, Exit};
 use crate::manifest::{Place, Position, Problem, Severity, nearest};
 use crate::output::{BAD, GOOD, Output, counted_noun};
-use crate::resources::{Kind, Object, Resources, load};
+use crate::resources::{Kind, Object, ObjectName, Resources, load};
 use crate::service::registry_access::{self, CloudLogins};
-use crate::service::{Failure, git_access};
+use crate::service::{Failure, forge_access, git_access};
 use jiff::Timestamp;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use tagline_scanner::Clock;
 use tagline_updater::directory::{self, DirectoryOptions};
 use tagline_updater::edit::{Skip, SkipReason};
+use tagline_updater::forge::Forges;
 use tagline_updater::{Choices, PolicyName};
 
 /// Flags of `tagline check`.
@@ -134,6 +136,50 @@ fn unusable_access(resources: &Resources) -> Vec<Problem> {
     {
         if let Err(failure) = git_access::remote(object, resources, Duration::from_mins(1)) {
             problems.push(access_problem(object, &failure));
+        }
+    }
+    problems.extend(unusable_forges(resources));
+    problems
+}
+
+/// Pull requests whose forge cannot be told, or whose Secret cannot be used there.
+fn unusable_forges(resources: &Resources) -> Vec<Problem> {
+    let (forges, clock) = (Forges::default(), Arc::new(Timestamp::now) as Clock);
+    let mut problems = Vec::new();
+    for object in resources
+        .automations
+        .values()
+        .filter(|object| all_there(object, resources))
+    {
+        let own = object.key.name.namespace.as_str();
+        let source = &object.spec.source_ref;
+        let source = ObjectName::new(
+            source.namespace.as_deref().unwrap_or(own),
+            source.name.as_str(),
+        );
+        let spec = object.spec.git.as_ref();
+        let Some(spec) = spec.and_then(|git| git.pull_request.as_ref()) else {
+            continue;
+        };
+        let Some(repository) = resources
+            .git_repositories
+            .get(&source)
+            .filter(|repository| all_there(repository, resources))
+        else {
+            continue;
+        };
+        if let Err(failure) =
+            forge_access::connection(object, spec, repository, resources, &forges, &clock)
+        {
+            let secret = object
+                .references
+                .iter()
+                .find(|reference| reference.field.contains("pullRequest"));
+            let place = match secret.or(object.references.first()) {
+                Some(reference) => Place::new(Arc::clone(&object.place.file), reference.at),
+                None => object.place.clone(),
+            };
+            problems.push(Problem::error(place, failure.message).of(&object.key));
         }
     }
     problems

@@ -3,6 +3,7 @@
 use super::duration::{LongSpan, Span};
 use super::git_repository::GitReference;
 use super::metadata::{LabelSelector, LocalReference};
+use super::pull_request::PullRequestSpec;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -142,60 +143,6 @@ pub(crate) struct PushSpec {
     pub(crate) refspec: Option<String>,
     /// Sent to servers that take push options.
     pub(crate) options: Option<BTreeMap<String, String>>,
-}
-
-/// `spec.git.pullRequest`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct PullRequestSpec {
-    /// Which forge; guessed from the host where absent.
-    pub(crate) provider: Option<ForgeProvider>,
-    /// The API's address, for forges on hosts of their own.
-    pub(crate) address: Option<String>,
-    /// API token; the GitRepository's Secret where absent.
-    pub(crate) secret_ref: Option<LocalReference>,
-    /// A template for the title.
-    pub(crate) title_template: Option<String>,
-    /// A template for the body.
-    pub(crate) body_template: Option<String>,
-    /// Labels.
-    #[serde(default)]
-    pub(crate) labels: Vec<String>,
-    /// Who is asked to review.
-    #[serde(default)]
-    pub(crate) reviewers: Vec<String>,
-    /// Who it is assigned to.
-    #[serde(default)]
-    pub(crate) assignees: Vec<String>,
-    /// Opens as a draft.
-    #[serde(default)]
-    pub(crate) draft: bool,
-    /// Merges by itself when the forge allows it.
-    #[serde(default)]
-    pub(crate) auto_merge: bool,
-    /// At most this many open at a time.
-    pub(crate) open_limit: Option<u32>,
-}
-
-/// `spec.git.pullRequest.provider`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum ForgeProvider {
-    /// github.com and GitHub Enterprise.
-    Github,
-    /// GitLab.
-    Gitlab,
-    /// Gitea and Forgejo.
-    #[serde(alias = "forgejo")]
-    Gitea,
-    /// bitbucket.org.
-    Bitbucket,
-    /// Bitbucket Data Center.
-    #[serde(rename = "bitbucket-server")]
-    BitbucketServer,
-    /// Azure DevOps.
-    #[serde(rename = "azuredevops", alias = "azure")]
-    AzureDevOps,
 }
 
 /// `spec.update`.

@@ -12,6 +12,7 @@ mod image_repository;
 mod image_update_automation;
 mod load;
 mod metadata;
+mod pull_request;
 mod references;
 mod secret;
 mod settings;
@@ -32,6 +33,7 @@ pub(crate) use load::{LoadOptions, Object, Resources, load};
 pub(crate) use metadata::{
     DEFAULT_NAMESPACE, Kind, LabelSelector, NamespacedReference, ObjectKey, ObjectName,
 };
+pub(crate) use pull_request::{PullRequestSpec, into_itself, parse_api_url};
 pub(crate) use secret::SecretData;
 pub(crate) use settings::{RegistryEntry, SettingsSpec};
 pub(crate) use source::Source;

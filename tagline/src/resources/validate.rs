@@ -201,6 +201,11 @@ impl Validate for ImageUpdateAutomationSpec {
         if let Some(push) = &git.push {
             push_faults(push, &mut found);
         }
+        if let Some(pull_request) = &git.pull_request {
+            for (field, message, help) in pull_request.faults(git) {
+                found.add("Invalid", &format!("spec.git.{field}"), message, help);
+            }
+        }
         found.finish()
     }
 }

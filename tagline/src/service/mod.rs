@@ -4,8 +4,8 @@
 //! that report back to it. Nothing is locked.
 //!
 //! ```text
-//! reload ─> schedule ─> scan ─> evaluate ─> publish
-//!    files     due         registry  policy      git
+//! reload ─> schedule ─> scan ─> evaluate ─> publish ─> propose
+//!    files     due         registry  policy      git       forge
 //! ```
 
 pub(crate) mod access_rules;
@@ -13,10 +13,14 @@ mod back_off;
 mod created_times;
 mod evaluate;
 mod evaluate_group;
+pub(crate) mod forge_access;
 mod garbage;
 pub(crate) mod git_access;
+mod image_sources;
+mod proposing;
 mod publish;
 mod publishing;
+mod pull_requests;
 mod push_branches;
 pub(crate) mod registry_access;
 mod reload;
@@ -37,12 +41,14 @@ pub(crate) use status::Failure;
 use crate::output::Bar;
 use crate::resources::{FileWatch, Groups, Kind, LoadOptions, ObjectName, Resources, Source, load};
 use crate::settings::{Settings, SettingsSource};
+use image_sources::ImageSources;
 use jiff::{SignedDuration, Timestamp};
 use state::{AutomationState, Done, States, StatusMemory};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 use tagline_scanner::{Batch, Clock, Scanner, Schedule, TagStore, TargetKey};
+use tagline_updater::forge::Forges;
 use targets::Targets;
 use timers::Timers;
 use tokio::task::{Id, JoinSet};
@@ -89,6 +95,10 @@ pub(crate) struct Service {
     task_subjects: HashMap<Id, Subject>,
     evaluations: usize,
     publishes: usize,
+    /// Automations whose pull requests are being worked on.
+    proposals: usize,
+    forges: Forges,
+    image_sources: ImageSources,
     unwritten: Batch,
     writing: bool,
     cancel: CancellationToken,
@@ -105,6 +115,8 @@ enum Subject {
         names: Vec<ObjectName>,
         remote: String,
     },
+    /// The pull requests of an automation.
+    PullRequests(ObjectName),
     Store,
     Garbage,
 }
@@ -135,6 +147,7 @@ impl Service {
         let now = clock();
         let schedule_options = settings_change::schedule_options(&settings);
         let scanner = Scanner::new(settings.scanner.clone(), store.clone());
+        let image_sources = ImageSources::new(scanner.clone(), &store);
         let mut service = Self {
             sources,
             load_options,
@@ -157,6 +170,9 @@ impl Service {
             task_subjects: HashMap::new(),
             evaluations: 0,
             publishes: 0,
+            proposals: 0,
+            forges: Forges::default(),
+            image_sources,
             unwritten: Batch::new(),
             writing: false,
             cancel,
@@ -253,7 +269,7 @@ impl Service {
                 .collect();
             self.start_publishes();
         }
-        self.publishes == 0 && self.due_automations.is_empty()
+        self.publishes == 0 && self.proposals == 0 && self.due_automations.is_empty()
     }
 
     fn start_what_is_due(&mut self) {
@@ -314,6 +330,7 @@ impl Service {
                     Done::Evaluated(evaluated) => self.take_evaluations(evaluated),
                     Done::Published(runs, started) => self.take_publish(runs, started),
                     Done::Collected(result) => garbage::tell(&result),
+                    Done::Proposed(name, proposed) => self.take_proposal(&name, proposed),
                     Done::Stored(result) => {
                         self.writing = false;
                         if let Err(error) = result {
@@ -353,6 +370,11 @@ impl Service {
                 for name in names {
                     self.automation_failed(&name, &failure);
                 }
+            }
+            Subject::PullRequests(name) => {
+                let object = state::automation_key(&name);
+                tracing::error!(%object, %error, "the work on pull requests stopped unexpectedly; please report this");
+                self.proposal_stopped(&name);
             }
             Subject::Store => self.writing = false,
             Subject::Garbage => {

@@ -1,8 +1,10 @@
 //! From an automation and the policies' choices to a run of the updater.
 
 use super::git_access;
+use super::pull_requests::{self, PlanContext, PullRequestMemory, PullRequestPlan};
 use super::push_branches;
-use super::status::{Failure, ImageRef};
+use super::status::{AutomationStatus, Failure, ImageRef};
+use super::targets::Targets;
 use crate::resources::{
     CommitGrouping, GitReference, GitRepositorySpec, GitSpec, ImageUpdateAutomationSpec, Object,
     ObjectName, Resources, SecretData, SigningKeyType, UpdateStrategyName,
@@ -10,16 +12,18 @@ use crate::resources::{
 use crate::settings::Settings;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tagline_scanner::ScanTarget;
+use tagline_updater::forge::{Forges, KnownBranch, Standing};
 use tagline_updater::git::{
     CancellationToken, GitError, GitReference as Checkout, Identity, Mirror, ReferenceFields,
     Remote, Signer, UpdatePath,
 };
 use tagline_updater::message::{CommitMessage, MessageError, MessageTemplate};
 use tagline_updater::{
-    BranchChoices, Choices, CommitGrouping as Grouping, Contribution, Hold, MarkerEditor,
-    PolicyName, PublishRequest, PushOutcome, PushTarget, SourceIgnore, publish_together,
+    BranchChoices, Choices, CommitGrouping as Grouping, Contribution, MarkerEditor, PolicyName,
+    PublishRequest, PushOutcome, PushState, PushTarget, SourceIgnore, publish_together,
 };
 
 /// A run that is ready to go.
@@ -32,8 +36,19 @@ pub(crate) struct Publication {
     pub(crate) message: CommitMessage,
     /// The branches, and what goes to each: several when `push.branch` is a template.
     pub(crate) branches: Vec<BranchChoices>,
-    /// Those choices by policy, as the status keeps them.
+    /// The pull requests for what is pushed.
+    pub(crate) pull_requests: Option<PullRequestPlan>,
+    /// The choices by policy, as the status keeps them.
     pub(crate) observed: BTreeMap<String, ImageRef>,
+}
+
+/// What is around an automation.
+#[derive(Clone, Copy)]
+pub(crate) struct Surroundings<'a> {
+    pub(crate) resources: &'a Resources,
+    pub(crate) settings: &'a Settings,
+    pub(crate) targets: &'a Targets,
+    pub(crate) forges: &'a Forges,
 }
 
 /// The policies an automation may use: those of its namespace that its selector matches.
@@ -53,12 +68,16 @@ pub(crate) fn policies_of<'r>(
 /// A [`Failure`] with Flux's reason and message when something it needs is missing or wrong.
 pub(crate) fn prepare<'p>(
     automation: &Object<ImageUpdateAutomationSpec>,
-    resources: &Resources,
-    settings: &Settings,
+    surroundings: Surroundings<'_>,
     latest: impl Fn(&ObjectName) -> Option<&'p ImageRef>,
-    holds: &[Hold],
+    status: &AutomationStatus,
     now: Timestamp,
 ) -> Result<Publication, Failure> {
+    let Surroundings {
+        resources,
+        settings,
+        ..
+    } = surroundings;
     let spec = &automation.spec;
     let own = automation.key.name.namespace.as_str();
     let git = spec.git.as_ref().ok_or_else(|| {
@@ -86,13 +105,60 @@ pub(crate) fn prepare<'p>(
             "unsupported update strategy: Annotations",
         ));
     }
-    if git.pull_request.is_some() {
-        return Err(Failure::stalled(
-            "InvalidSourceConfiguration",
-            "spec.git.pullRequest is not supported by this version: remove it, push to spec.git.push.branch and open the pull request there",
-        ));
-    }
     let remote = git_access::remote(repository, resources, settings.git_timeout)?;
+    let mut request = publish_request(automation, git, repository, resources, now)?;
+    request.holds.clone_from(&status.holds);
+    let (choices, observed) = choices_of(automation, resources, latest);
+    let pull_requests = git
+        .pull_request
+        .as_ref()
+        .map(|spec| {
+            let context = PlanContext {
+                automation,
+                spec,
+                repository,
+                resources,
+                forges: surroundings.forges,
+                clock: &settings.scanner.clock,
+                memory: PullRequestMemory::of(status),
+                targets: targets_of(automation, resources, surroundings.targets),
+                now,
+            };
+            PullRequestPlan::new(context, &request, &choices)
+        })
+        .transpose()?;
+    let branches = match request.push.branch.as_deref() {
+        Some(branch) if branch.contains("{{") => {
+            push_branches::divide(branch, automation, &choices)?
+        }
+        _ => {
+            let branch = request.push_branch().map_err(|error| failure(&error))?;
+            vec![BranchChoices {
+                branch: branch.to_owned(),
+                choices,
+            }]
+        }
+    };
+    let message = message(automation, git, &request.path, settings)?;
+    Ok(Publication {
+        remote,
+        request,
+        message,
+        branches,
+        pull_requests,
+        observed,
+    })
+}
+
+/// What is checked out, who commits, what may change, where it goes.
+fn publish_request(
+    automation: &Object<ImageUpdateAutomationSpec>,
+    git: &GitSpec,
+    repository: &Object<GitRepositorySpec>,
+    resources: &Resources,
+    now: Timestamp,
+) -> Result<PublishRequest, Failure> {
+    let update = &automation.spec.update;
     let reference = git
         .checkout
         .as_ref()
@@ -115,7 +181,7 @@ pub(crate) fn prepare<'p>(
         };
     }
     request.path =
-        UpdatePath::new(spec.update.path.as_deref().unwrap_or_default()).map_err(|error| {
+        UpdatePath::new(update.path.as_deref().unwrap_or_default()).map_err(|error| {
             Failure::stalled("UpdateFailed", format!("failed to apply policies: {error}"))
         })?;
     request.grouping = match git.commit.grouping {
@@ -123,7 +189,10 @@ pub(crate) fn prepare<'p>(
         CommitGrouping::Policy => Grouping::PerPolicy,
     };
     if let Some(key) = &git.commit.signing_key {
-        let name = ObjectName::new(own, key.secret_ref.name.as_str());
+        let name = ObjectName::new(
+            automation.key.name.namespace.as_str(),
+            key.secret_ref.name.as_str(),
+        );
         let secret = resources.secrets.get(&name).ok_or_else(|| {
             source_failed(format!(
                 "failed to get signing key secret '{name}': there is no such Secret"
@@ -135,28 +204,30 @@ pub(crate) fn prepare<'p>(
         request.ignore = SourceIgnore::parse(ignore)
             .map_err(|error| source_failed(format!("{}: spec.ignore: {error}", repository.key)))?;
     }
-    request.holds = holds.to_vec();
-    let (choices, observed) = choices_of(automation, resources, latest);
-    let branches = match request.push.branch.as_deref() {
-        Some(branch) if branch.contains("{{") => {
-            push_branches::divide(branch, automation, &choices)?
-        }
-        _ => {
-            let branch = request.push_branch().map_err(|error| failure(&error))?;
-            vec![BranchChoices {
-                branch: branch.to_owned(),
-                choices,
-            }]
-        }
-    };
-    let message = message(automation, git, &request.path, settings)?;
-    Ok(Publication {
-        remote,
-        request,
-        message,
-        branches,
-        observed,
-    })
+    if git.pull_request.is_some() && request.push.branch.is_none() {
+        request.push.branch = Some(pull_requests::default_branch(automation));
+    }
+    Ok(request)
+}
+
+/// Where the images of the automation's policies are.
+fn targets_of(
+    automation: &Object<ImageUpdateAutomationSpec>,
+    resources: &Resources,
+    targets: &Targets,
+) -> BTreeMap<PolicyName, ScanTarget> {
+    policies_of(automation, resources)
+        .filter_map(|name| {
+            let policy = resources.image_policies.get(name)?;
+            let repository = policy
+                .spec
+                .image_repository_ref
+                .in_namespace(&name.namespace);
+            let target = targets.scan_of(targets.key_of(&repository)?)?;
+            let policy = PolicyName::new(name.namespace.as_str(), name.name.as_str());
+            Some((policy, target.clone()))
+        })
+        .collect()
 }
 
 /// Whether two automations may share a run although only one of them is due: they write to one push branch, which is
@@ -329,9 +400,14 @@ fn source_failed(message: impl std::fmt::Display) -> Failure {
 }
 
 /// What a run did for one automation.
+#[derive(Default)]
 pub(crate) struct Published {
     /// One per branch that could be dealt with.
     pub(crate) outcomes: Vec<PushOutcome>,
+    /// Branches that were not pushed, because of their pull requests.
+    pub(crate) withheld: BTreeMap<String, Standing>,
+    /// Branches of earlier runs that are still at the remote and not wanted now.
+    pub(crate) known_branches: Vec<KnownBranch>,
     /// The first thing that went wrong, with Flux's reason and message.
     pub(crate) failure: Option<Failure>,
 }
@@ -340,15 +416,148 @@ impl Published {
     /// Nothing was done.
     pub(crate) fn failed(failure: Failure) -> Self {
         Self {
-            outcomes: Vec::new(),
             failure: Some(failure),
+            ..Self::default()
         }
+    }
+
+    fn has_something_to_push(&self) -> bool {
+        let is_due = |outcome: &PushOutcome| outcome.state == PushState::DryRun;
+        self.outcomes.iter().any(is_due)
     }
 }
 
-/// Does the runs of automations that share a remote. Blocks. One answer for each, in their order.
-pub(crate) fn run(
+/// Does the runs of automations that share a remote: looks whether pull requests speak against a push, then pushes.
+/// One answer for each, in their order.
+pub(crate) async fn run(
+    publications: Vec<SharedPublication>,
+    storage: PathBuf,
+    cancel: CancellationToken,
+) -> Vec<Published> {
+    let pass = |publications: &[SharedPublication],
+                held_back: Vec<BTreeMap<String, Standing>>,
+                dry_run| {
+        let publications = publications.to_vec();
+        let (storage, cancel) = (storage.clone(), cancel.clone());
+        let work = move || push(&publications, &held_back, dry_run, &storage, &cancel);
+        tokio::task::spawn_blocking(work)
+    };
+    let nothing = vec![BTreeMap::new(); publications.len()];
+    let has_pull_requests = |publication: &SharedPublication| publication.pull_requests.is_some();
+    let published = if publications.iter().any(has_pull_requests) {
+        match pass(&publications, nothing, true).await {
+            Ok(looked) if looked.iter().any(Published::has_something_to_push) => {
+                let held_back = hold_back(&publications, &looked).await;
+                let maps = held_back.iter().map(|held_back| held_back.branches.clone());
+                let pushed = pass(&publications, maps.collect(), false).await;
+                pushed.map(|pushed| joined(looked, held_back, pushed))
+            }
+            other => other,
+        }
+    } else {
+        pass(&publications, nothing, false).await
+    };
+    let mut published = match published {
+        Ok(published) => published,
+        Err(error) => {
+            let stopped = format!("the run stopped unexpectedly: {error}");
+            let failed = |_| Published::failed(Failure::retried("GitOperationFailed", &*stopped));
+            return publications.iter().map(failed).collect();
+        }
+    };
+    for (publication, published) in publications.iter().zip(&mut published) {
+        look_after_branches(publication, published, &storage, &cancel).await;
+    }
+    published
+}
+
+/// What one automation does not push.
+#[derive(Default)]
+struct HeldBack {
+    branches: BTreeMap<String, Standing>,
+    failure: Option<Failure>,
+}
+
+async fn hold_back(publications: &[SharedPublication], looked: &[Published]) -> Vec<HeldBack> {
+    let questions = publications
+        .iter()
+        .zip(looked)
+        .map(async |(publication, looked)| {
+            let Some(plan) = &publication.pull_requests else {
+                return HeldBack::default();
+            };
+            match plan.hold_back(&looked.outcomes).await {
+                Ok(branches) => HeldBack {
+                    branches,
+                    failure: None,
+                },
+                // Its pull requests cannot be told, so nothing of it is pushed.
+                Err(failure) => HeldBack {
+                    branches: publication
+                        .branches
+                        .iter()
+                        .map(|branch| (branch.branch.clone(), Standing::Deferred))
+                        .collect(),
+                    failure: Some(failure),
+                },
+            }
+        });
+    futures_util::future::join_all(questions).await
+}
+
+/// What was pushed, and what was only looked at because it was held back.
+fn joined(
+    looked: Vec<Published>,
+    held_back: Vec<HeldBack>,
+    pushed: Vec<Published>,
+) -> Vec<Published> {
+    let all = looked.into_iter().zip(held_back).zip(pushed);
+    all.map(|((looked, held_back), mut pushed)| {
+        let only_looked = looked
+            .outcomes
+            .into_iter()
+            .filter(|outcome| held_back.branches.contains_key(&outcome.branch));
+        pushed.outcomes.extend(only_looked);
+        pushed.withheld = held_back.branches;
+        pushed.failure = held_back.failure.or(pushed.failure);
+        pushed
+    })
+    .collect()
+}
+
+/// Finds branches of earlier runs that can be tidied up.
+async fn look_after_branches(
+    publication: &SharedPublication,
+    published: &mut Published,
+    storage: &Path,
+    cancel: &CancellationToken,
+) {
+    let Some(plan) = &publication.pull_requests else {
+        return;
+    };
+    let stale = plan.stale_branches(&published.outcomes);
+    if stale.is_empty() || published.failure.is_some() {
+        return;
+    }
+    let (publication, storage, cancel) =
+        (Arc::clone(publication), storage.to_owned(), cancel.clone());
+    let look_up = move || {
+        let mirror = Mirror::open(&storage, &publication.remote)?;
+        KnownBranch::look_up(&mirror, &publication.request, &stale, &cancel)
+    };
+    match tokio::task::spawn_blocking(look_up).await {
+        Ok(Ok(known)) => published.known_branches = known,
+        Ok(Err(error)) => published.failure = Some(failure(&error)),
+        Err(error) => tracing::error!(%error, "branches cannot be looked up; please report this"),
+    }
+}
+
+/// Does one pass over automations that share a remote, without the branches that are held back. Blocks. One answer for
+/// each, in their order.
+fn push(
     publications: &[SharedPublication],
+    held_back: &[BTreeMap<String, Standing>],
+    dry_run: bool,
     storage: &Path,
     cancel: &CancellationToken,
 ) -> Vec<Published> {
@@ -362,11 +571,23 @@ pub(crate) fn run(
             return publications.iter().map(failed).collect();
         }
     };
+    let parts: Vec<(PublishRequest, Vec<BranchChoices>)> = publications
+        .iter()
+        .zip(held_back)
+        .map(|(publication, held_back)| {
+            let mut request = publication.request.clone();
+            request.dry_run |= dry_run;
+            let branches = publication.branches.iter();
+            let branches = branches.filter(|branch| !held_back.contains_key(&branch.branch));
+            (request, branches.cloned().collect())
+        })
+        .collect();
     let contributions: Vec<Contribution<'_>> = publications
         .iter()
-        .map(|publication| Contribution {
-            request: &publication.request,
-            branches: &publication.branches,
+        .zip(&parts)
+        .map(|(publication, (request, branches))| Contribution {
+            request,
+            branches,
             message: &publication.message,
         })
         .collect();
@@ -375,10 +596,7 @@ pub(crate) fn run(
         .map(|result| match result {
             Err(error) => Published::failed(failure(&error)),
             Ok(branches) => {
-                let mut published = Published {
-                    outcomes: Vec::new(),
-                    failure: None,
-                };
+                let mut published = Published::default();
                 for branch in branches {
                     match branch {
                         Ok(outcome) => published.outcomes.push(outcome),

@@ -1,7 +1,8 @@
 //! Starts runs of the updater for automations that are due, and takes over what they did.
 
 use super::back_off::pause;
-use super::publish::{self, Published, SharedPublication};
+use super::proposing::Proposal;
+use super::publish::{self, SharedPublication, Surroundings};
 use super::reload::spec_fingerprint;
 use super::selecting::after;
 use super::state::{AutomationState, Done, Run, automation_key, remember};
@@ -11,6 +12,9 @@ use crate::resources::{ObjectKey, ObjectName};
 use jiff::Timestamp;
 use std::sync::Arc;
 use tagline_updater::{Hold, PushOutcome};
+
+/// What is said between a push and its pull requests.
+const PUSHED: &str = "repository up-to-date; working on pull requests";
 
 impl Service {
     pub(super) fn start_publishes(&mut self) {
@@ -81,20 +85,7 @@ impl Service {
             remote,
         };
         self.spawn(subject, async move {
-            let shared = publications.clone();
-            let work = move || publish::run(&shared, &storage, &cancel);
-            let published = match tokio::task::spawn_blocking(work).await {
-                Ok(published) => published,
-                Err(error) => publications
-                    .iter()
-                    .map(|_| {
-                        Published::failed(Failure::retried(
-                            "GitOperationFailed",
-                            format!("the run stopped unexpectedly: {error}"),
-                        ))
-                    })
-                    .collect(),
-            };
+            let published = publish::run(publications.clone(), storage, cancel).await;
             let runs = names.into_iter().zip(publications).zip(published);
             let runs = runs.map(|((name, publication), published)| Run {
                 name,
@@ -140,10 +131,14 @@ impl Service {
         let policies = &self.states.policies;
         let prepared = publish::prepare(
             &state.object,
-            &self.resources,
-            &self.settings,
+            Surroundings {
+                resources: &self.resources,
+                settings: &self.settings,
+                targets: &self.targets,
+                forges: &self.forges,
+            },
             |policy| policies.get(policy)?.status.latest_ref.as_ref(),
-            &state.status.holds,
+            &state.status,
             now,
         );
         match prepared {
@@ -204,40 +199,78 @@ impl Service {
             );
         }
         status.last_automation_run_time = Some(whole_seconds(started));
-        if let Some(failure) = published.failure {
-            if !published.outcomes.is_empty() {
-                state.outcomes = Arc::new(published.outcomes);
+        let has_failed = published.failure.is_some();
+        let is_done = !has_failed || !published.outcomes.is_empty();
+        if is_done {
+            state.outcomes = Arc::new(published.outcomes);
+        }
+        if !has_failed {
+            if let Some(outcome) = state.outcomes.last() {
+                status.observed_source_revision = Some(outcome.source_revision());
             }
-            return self.automation_failed(&name, &failure);
+            status.holds = state
+                .outcomes
+                .iter()
+                .flat_map(|outcome| outcome.held.clone())
+                .collect();
+            status.observed_policies.clone_from(&publication.observed);
+            status.observed_spec = Some(spec_fingerprint(&state.object.spec));
         }
+        if publication.pull_requests.is_some() && is_done {
+            // Not ready until they are there too: a process that is killed now goes on with them when it starts again.
+            status.conditions.progressing(PUSHED, now);
+            state.proposal = Some(Proposal {
+                publication,
+                outcomes: Arc::clone(&state.outcomes),
+                withheld: published.withheld,
+                known_branches: published.known_branches,
+                failure: published.failure,
+            });
+            let status = state.status.clone();
+            self.write(|batch| remember(batch, &key, &status));
+            return self.start_proposal(&name);
+        }
+        status.pull_requests.clear();
+        status.pull_request_branches.clear();
+        state.proposed.clear();
+        match published.failure {
+            Some(failure) => self.automation_failed(&name, &failure),
+            None => self.automation_succeeded(&name, "repository up-to-date"),
+        }
+    }
+
+    /// All that was to be done is done.
+    pub(super) fn automation_succeeded(&mut self, name: &ObjectName, message: &str) {
+        let now = self.now();
+        let Some(state) = self.automation_mut(name) else {
+            return;
+        };
         state.failures = 0;
-        if let Some(outcome) = published.outcomes.last() {
-            status.observed_source_revision = Some(outcome.source_revision());
-        }
-        status.holds = published
-            .outcomes
-            .iter()
-            .flat_map(|outcome| outcome.held.clone())
-            .collect();
-        status.observed_policies.clone_from(&publication.observed);
-        status.observed_spec = Some(spec_fingerprint(&state.object.spec));
-        status.conditions.ready("repository up-to-date", now);
-        let status = status.clone();
+        state.status.conditions.ready(message, now);
+        let status = state.status.clone();
         let interval = state.object.spec.interval.0;
-        state.outcomes = Arc::new(published.outcomes);
+        let key = automation_key(name);
         self.write(|batch| remember(batch, &key, &status));
         if let Some(at) = after(now, interval) {
             self.timers.set_at_latest(key, at);
         }
     }
 
+    /// A run of the updater failed.
     pub(super) fn automation_failed(&mut self, name: &ObjectName, failure: &Failure) {
+        if let Some(state) = self.automation_mut(name) {
+            state.running = false;
+        }
+        self.automation_is_retried(name, failure);
+    }
+
+    /// Tells what failed, and when it is tried again.
+    pub(super) fn automation_is_retried(&mut self, name: &ObjectName, failure: &Failure) {
         let now = self.now();
         let (first, longest) = (self.settings.min_retry_delay, self.settings.max_retry_delay);
         let Some(state) = self.states.automations.get_mut(name) else {
             return;
         };
-        state.running = false;
         state.failures = state.failures.saturating_add(1);
         let key = automation_key(name);
         let retry = match failure.retry {

@@ -55,36 +55,55 @@ fn data(
     policy: &PolicyName,
     image: &ImageReference,
 ) -> Value {
-    let named = |namespace: &str, name: &str| {
-        Value::record(Struct {
-            type_name: "types.NamespacedName",
-            fields: vec![
-                ("Namespace", Value::text(namespace)),
-                ("Name", Value::text(name)),
-            ],
-            ..Struct::default()
-        })
-    };
-    let digest = image
-        .digest
-        .as_ref()
-        .map_or("", tagline_policy::Digest::as_str);
-    let image = Value::record(Struct {
-        type_name: "ImageRef",
-        fields: vec![
-            ("Name", Value::text(image.name.as_str())),
-            ("Tag", Value::text(image.tag.as_str())),
-            ("Digest", Value::text(digest)),
-        ],
-        ..Struct::default()
-    });
-    let object = &automation.key.name;
     Value::record(Struct {
         type_name: "BranchData",
         fields: vec![
-            ("AutomationObject", named(&object.namespace, &object.name)),
-            ("Policy", named(&policy.namespace, &policy.name)),
-            ("Image", image),
+            ("AutomationObject", automation_value(automation)),
+            ("Policy", policy_value(policy)),
+            ("Image", image_value(Some(image))),
+        ],
+        ..Struct::default()
+    })
+}
+
+/// `.AutomationObject` in templates.
+pub(crate) fn automation_value(automation: &Object<ImageUpdateAutomationSpec>) -> Value {
+    named(&automation.key.name.namespace, &automation.key.name.name)
+}
+
+/// `.Policy` in templates.
+pub(crate) fn policy_value(policy: &PolicyName) -> Value {
+    named(&policy.namespace, &policy.name)
+}
+
+/// `.Image` in templates; all texts are empty where there is none.
+pub(crate) fn image_value(image: Option<&ImageReference>) -> Value {
+    let digest = image
+        .and_then(|image| image.digest.as_ref())
+        .map_or("", tagline_policy::Digest::as_str);
+    Value::record(Struct {
+        type_name: "ImageRef",
+        fields: vec![
+            (
+                "Name",
+                Value::text(image.map_or("", |image| image.name.as_str())),
+            ),
+            (
+                "Tag",
+                Value::text(image.map_or("", |image| image.tag.as_str())),
+            ),
+            ("Digest", Value::text(digest)),
+        ],
+        ..Struct::default()
+    })
+}
+
+fn named(namespace: &str, name: &str) -> Value {
+    Value::record(Struct {
+        type_name: "types.NamespacedName",
+        fields: vec![
+            ("Namespace", Value::text(namespace)),
+            ("Name", Value::text(name)),
         ],
         ..Struct::default()
     })

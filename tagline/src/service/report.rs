@@ -45,6 +45,9 @@ pub(crate) struct ObjectReport {
     /// What an automation's run wrote, by branch.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) pushes: Vec<Push>,
+    /// What was done to its pull requests, in words; they themselves are in the status.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) pull_request_actions: Vec<String>,
 }
 
 /// An object's state in one word.
@@ -198,6 +201,10 @@ impl Service {
                     .collect();
                 entry.result = summary(&entry.pushes, remote);
             }
+            for pull_request in &state.status.pull_requests {
+                entry.result = format!("{}; {pull_request}", entry.result);
+            }
+            entry.pull_request_actions.clone_from(&state.proposed);
             entry.status = Status::Automation(state.status.clone());
             objects.push(entry);
         }
@@ -212,6 +219,7 @@ impl Service {
                 result: String::new(),
                 status: Status::None {},
                 pushes: Vec::new(),
+                pull_request_actions: Vec::new(),
             });
         }
         objects
@@ -242,6 +250,7 @@ fn entry(kind: Kind, name: &ObjectName, suspended: bool, conditions: &Conditions
         result: String::new(),
         status: Status::None {},
         pushes: Vec::new(),
+        pull_request_actions: Vec::new(),
     }
 }
 

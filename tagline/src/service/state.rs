@@ -1,5 +1,6 @@
 //! The state of every object while the service runs, and the part of it that outlives the process.
 
+use super::proposing::Proposal;
 use super::publish::{Published, SharedPublication};
 use super::status::{AutomationStatus, PolicyStatus, RepositoryStatus};
 use crate::resources::{
@@ -49,6 +50,12 @@ pub(crate) struct AutomationState {
     pub(crate) status: AutomationStatus,
     /// What the last run of this process did.
     pub(crate) outcomes: Arc<Vec<PushOutcome>>,
+    /// What was pushed and has no pull request yet.
+    pub(crate) proposal: Option<Proposal>,
+    /// A task is at work on pull requests.
+    pub(crate) proposing: bool,
+    /// What the last run did to pull requests, in words.
+    pub(crate) proposed: Vec<String>,
     pub(crate) remote: Option<String>,
     pub(crate) failures: u32,
     pub(crate) running: bool,
@@ -158,6 +165,8 @@ pub(crate) enum Done {
     Evaluated(Vec<Evaluated>),
     /// Runs of the updater on one remote, and when they began.
     Published(Vec<Run>, Timestamp),
+    /// Work on pull requests; nothing when it was cancelled.
+    Proposed(ObjectName, Option<Box<super::pull_requests::Proposed>>),
     /// A write to the store.
     Stored(Result<(), StoreError>),
     /// A look for what nobody asks for any more.

@@ -169,6 +169,12 @@ pub(crate) struct AutomationStatus {
     /// Since when choices wait to be written; none when all have been.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) changes_since: Option<Timestamp>,
+    /// Ours: its pull requests, by branch.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) pull_requests: Vec<super::pull_requests::PullRequestStatus>,
+    /// Ours: branches that were pushed for pull requests and have not been tidied up.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) pull_request_branches: Vec<String>,
     /// The object's own fields that it has dealt with, as a hash.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) observed_spec: Option<String>,
@@ -182,6 +188,18 @@ impl Conditions {
             ConditionType::Ready,
             ConditionStatus::True,
             SUCCEEDED,
+            message.into(),
+            now,
+        );
+    }
+
+    /// Not everything is done yet.
+    pub(crate) fn progressing(&mut self, message: impl Into<String>, now: Timestamp) {
+        self.remove(ConditionType::Stalled);
+        self.set(
+            ConditionType::Ready,
+            ConditionStatus::Unknown,
+            "Progressing",
             message.into(),
             now,
         );

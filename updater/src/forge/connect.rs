@@ -19,8 +19,8 @@ pub struct ConnectOptions {
     pub proxy: Option<Url>,
     /// For a whole request, its answer included.
     pub timeout: Duration,
-    /// The least time between two requests that change something. GitHub asks for a second.
-    pub write_interval: Duration,
+    /// The least time between two requests that change something; `None`: what the forge asks for.
+    pub write_interval: Option<Duration>,
     /// The clock.
     pub clock: Clock,
 }
@@ -31,7 +31,7 @@ impl Default for ConnectOptions {
             ca_bundle: None,
             proxy: None,
             timeout: Duration::from_mins(1),
-            write_interval: Duration::from_secs(1),
+            write_interval: None,
             clock: Arc::new(Timestamp::now),
         }
     }
@@ -60,18 +60,25 @@ pub struct Connection {
     pub options: ConnectOptions,
 }
 
-/// Connects; no request is sent yet.
+/// Connects once; no request is sent yet.
+///
+/// Who connects again and again keeps a [`Forges`].
 ///
 /// # Errors
 /// [`ForgeError::Client`] when the HTTP client cannot be set up.
 pub fn connect(connection: Connection) -> Result<Box<dyn PullRequests>, ForgeError> {
+    let wire = Wire::new(connection.repository.provider, &connection.options)?;
+    Ok(on_wire(Arc::new(wire), connection))
+}
+
+pub(super) fn on_wire(wire: Arc<Wire>, connection: Connection) -> Box<dyn PullRequests> {
     let Connection {
         repository,
         credentials,
-        options,
+        ..
     } = connection;
-    let http = Http::new(Wire::new(repository.provider, &options)?, credentials);
-    Ok(match repository.provider {
+    let http = Http::new(wire, credentials);
+    match repository.provider {
         Provider::GitHub => Box::new(super::github::GitHub::new(http, repository)),
         Provider::GitLab => Box::new(super::gitlab::GitLab::new(http, repository)),
         Provider::Gitea => Box::new(super::gitea::Gitea::new(http, repository)),
@@ -82,5 +89,5 @@ pub fn connect(connection: Connection) -> Result<Box<dyn PullRequests>, ForgeErr
             super::bitbucket_data_center::BitbucketDataCenter::new(http, repository),
         ),
         Provider::AzureDevOps => Box::new(super::azure_devops::AzureDevOps::new(http, repository)),
-    })
+    }
 }

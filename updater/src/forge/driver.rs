@@ -9,7 +9,7 @@ use super::marker::ClosedBy;
 use super::reconcile::{Action, CloseReason, Existing, Rules, Standing};
 use super::{
     CreatePullRequest, ForgeError, Plan, PullRequest, PullRequestNumber, PullRequestOptions,
-    PullRequests, Request, Update, reconcile,
+    PullRequests, Request, SetUp, Update, reconcile,
 };
 
 /// How often to look again after "already exists".
@@ -85,6 +85,36 @@ pub async fn survey(forge: &dyn PullRequests, request: &Request) -> Result<Exist
     Ok(existing)
 }
 
+/// What [`bring_about`] would do now, without doing it: asked before a push, and for a dry run.
+///
+/// # Errors
+/// Those of [`survey`].
+pub async fn foresee(
+    forge: &dyn PullRequests,
+    request: &Request,
+    options: &PullRequestOptions,
+) -> Result<Plan, ForgeError> {
+    let existing = survey(forge, request).await?;
+    Ok(reconcile(
+        request,
+        &existing,
+        &rules(forge, options, &set_up_of(options)),
+    ))
+}
+
+fn rules<'o>(
+    forge: &dyn PullRequests,
+    options: &'o PullRequestOptions,
+    set_up: &SetUp,
+) -> Rules<'o> {
+    Rules {
+        options,
+        style: forge.marker_style(),
+        body_limit: forge.body_limit(),
+        needs_set_up: forge.has_more_to_set_up(set_up),
+    }
+}
+
 /// Makes the forge show what is wanted. Can be stopped anywhere and run again.
 ///
 /// When nothing is to be done it costs one request for each hundred open pull requests, and one for each branch, wanted
@@ -98,13 +128,7 @@ pub async fn bring_about(
     request: &Request,
     options: &PullRequestOptions,
 ) -> Result<Report, ForgeError> {
-    let set_up = set_up_of(options);
-    let rules = Rules {
-        options,
-        style: forge.marker_style(),
-        body_limit: forge.body_limit(),
-        needs_set_up: forge.has_more_to_set_up(&set_up),
-    };
+    let rules = rules(forge, options, &set_up_of(options));
     let mut run = Run {
         forge,
         rules,

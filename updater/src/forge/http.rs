@@ -5,7 +5,7 @@
 //!   answer that says the allowance is used up.
 //! * Requests that change something are spaced, as GitHub asks for.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -140,7 +140,9 @@ impl Wire {
             client: builder.build().map_err(client)?,
             provider,
             clock: options.clock.clone(),
-            write_interval: options.write_interval,
+            write_interval: options
+                .write_interval
+                .unwrap_or_else(|| provider.write_interval()),
             state: Mutex::default(),
         })
     }
@@ -240,7 +242,8 @@ impl Wire {
         ))
     }
 
-    fn blocked_until(&self) -> Option<Timestamp> {
+    /// Before when nothing is sent.
+    pub(super) fn blocked_until(&self) -> Option<Timestamp> {
         let now = self.now();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.blocked_until = state.blocked_until.filter(|until| *until > now);
@@ -264,12 +267,12 @@ impl Wire {
 
 /// The connection with the credential.
 pub(super) struct Http {
-    wire: Wire,
+    wire: Arc<Wire>,
     credentials: Credentials,
 }
 
 impl Http {
-    pub(super) fn new(wire: Wire, credentials: Credentials) -> Self {
+    pub(super) fn new(wire: Arc<Wire>, credentials: Credentials) -> Self {
         Self { wire, credentials }
     }
 

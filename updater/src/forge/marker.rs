@@ -72,7 +72,9 @@ impl Fingerprint {
         Policy(self.0[..POLICY_PART].into())
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    /// Reads what `Display` wrote.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
         let valid = text.len() == LENGTH
             && text
                 .bytes()

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use url::Url;
 
@@ -92,6 +93,15 @@ impl Provider {
         match self {
             Self::GitLab | Self::AzureDevOps => '!',
             _ => '#',
+        }
+    }
+
+    /// The least time between two requests that change something. GitHub asks for a second; the others ask for
+    /// nothing, and are not rushed.
+    pub(super) fn write_interval(self) -> Duration {
+        match self {
+            Self::GitHub => Duration::from_secs(1),
+            _ => Duration::from_millis(100),
         }
     }
 

@@ -17,6 +17,7 @@
 //! stand where it ended: deleted.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use super::content::{bring_up_to_date, create};
 use super::marker::{Fingerprint, FoundMarker, Marker, MarkerStyle, Policy};
@@ -70,6 +71,8 @@ pub struct Request {
     pub wanted: Vec<Wanted>,
     /// `wanted` is all that is wanted, so that an open one not among them is of no more use. Not so after a partial run.
     pub complete: bool,
+    /// Wanted branches that were held back, so that nothing can be opened for them.
+    pub withheld: BTreeSet<String>,
     /// Branches that can be tidied up.
     pub branches: Vec<KnownBranch>,
     /// Changes refused elsewhere, besides those the forge's closed pull requests tell of.
@@ -85,6 +88,7 @@ impl Request {
             base: base.into(),
             wanted: Vec::new(),
             complete: false,
+            withheld: BTreeSet::new(),
             branches: Vec::new(),
             refused: BTreeSet::new(),
         }
@@ -169,6 +173,36 @@ pub enum Action {
     },
 }
 
+impl fmt::Display for Action {
+    /// What it does, for people: `open a pull request from updates/web: Update web to 1.2.4`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Create { new, .. } => {
+                write!(f, "open a pull request from {}: {}", new.branch, new.title)
+            }
+            Self::Update { pull_request, .. } => write!(f, "update {}", pull_request.number),
+            Self::SetUp { pull_request, .. } => {
+                write!(
+                    f,
+                    "set labels, reviewers and the like of {}",
+                    pull_request.number
+                )
+            }
+            Self::Close {
+                pull_request,
+                reason: CloseReason::SupersededBy { branch },
+                ..
+            } => write!(f, "close {}, superseded by {branch}", pull_request.number),
+            Self::Close {
+                pull_request,
+                reason: CloseReason::NoLongerNeeded,
+                ..
+            } => write!(f, "close {}, no longer needed", pull_request.number),
+            Self::DeleteBranch { branch, .. } => write!(f, "delete branch {branch}"),
+        }
+    }
+}
+
 /// Where a wanted pull request stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
@@ -182,7 +216,7 @@ pub enum Standing {
     Merged(PullRequestNumber),
     /// A person closed it: not this version. The number of the newest such one, if the forge has it.
     Refused(Option<PullRequestNumber>),
-    /// The limit of open ones is reached.
+    /// The limit of open ones is reached, or the branch was held back.
     Deferred,
 }
 
@@ -400,6 +434,7 @@ fn standing_of_missing(request: &Request, existing: &Existing, wanted: &Wanted) 
     match (merged, refusal(request, existing, wanted)) {
         (Some(merged), _) => Standing::Merged(merged.number),
         (None, Some(by)) => Standing::Refused(by),
+        (None, None) if request.withheld.contains(&wanted.branch) => Standing::Deferred,
         (None, None) => Standing::Missing,
     }
 }

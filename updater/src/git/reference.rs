@@ -151,7 +151,8 @@ impl GitReference {
     }
 
     /// Where changes go when no push branch is given: Flux takes the `branch` field.
-    pub(crate) fn inferred_push_branch(&self) -> Option<&str> {
+    #[must_use]
+    pub fn inferred_push_branch(&self) -> Option<&str> {
         self.checkout_branch().or(self.branch.as_deref())
     }
 }

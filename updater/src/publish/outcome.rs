@@ -70,6 +70,15 @@ impl PushOutcome {
         }
     }
 
+    /// Where the branch stands that needs nothing, if it exists.
+    #[must_use]
+    pub const fn is_up_to_date_at(&self) -> Option<CommitId> {
+        match self.state {
+            PushState::UpToDate(at) => at,
+            _ => None,
+        }
+    }
+
     /// All changes, with the files they are in.
     pub fn changes(&self) -> impl Iterator<Item = (&str, &Change)> {
         self.files

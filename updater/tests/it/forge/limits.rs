@@ -248,7 +248,7 @@ async fn writes_are_spaced() {
     fake.repo().set_branch("b", &commit(1));
     let interval = Duration::from_millis(150);
     let options = ConnectOptions {
-        write_interval: interval,
+        write_interval: Some(interval),
         ..options()
     };
     let client = fake.client_with(Credentials::Token(SecretString::from(TOKEN)), options);

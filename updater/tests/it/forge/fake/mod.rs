@@ -428,7 +428,7 @@ impl Drop for Fake {
 /// Fast, and at a fixed time.
 pub(crate) fn options() -> ConnectOptions {
     ConnectOptions {
-        write_interval: Duration::ZERO,
+        write_interval: Some(Duration::ZERO),
         timeout: Duration::from_secs(20),
         clock: Arc::new(now),
         ..ConnectOptions::default()
