@@ -28,6 +28,7 @@ mod auth_server;
 mod bare_repository;
 mod certificates;
 mod docker_registry;
+pub mod forge;
 mod git_http;
 mod git_ssh;
 mod gnupg;

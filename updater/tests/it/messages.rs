@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use tagline_updater::edit::ObjectIdentifier;
+use tagline_updater::git::UpdatePath;
 use tagline_updater::message::{
     Change, Changed, CommitMessage, MessageTemplate, template::Template,
 };
@@ -99,6 +100,7 @@ fn every_message_of_flux_comes_out_as_flux_writes_it() {
         let template = (!source.is_empty()).then(|| MessageTemplate::parse(&source).unwrap());
         let differs = template.is_none();
         let message = CommitMessage {
+            path: UpdatePath::default(),
             namespace: namespace.to_owned(),
             name: name.to_owned(),
             template,

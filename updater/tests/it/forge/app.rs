@@ -63,7 +63,7 @@ fn claims(authorization: &str) -> serde_json::Value {
 #[tokio::test]
 async fn an_organization_is_found_then_a_user() {
     for installed_for in ["orgs/acme", "users/acme"] {
-        let fake = Fake::start(Provider::GitHub).await;
+        let fake = Fake::start(Provider::GitHub);
         fake.repo().installed_for = installed_for.to_owned();
         let app = app(&fake, Installation::Owner("acme".to_owned()), &options());
         let token = app.token().await.unwrap();
@@ -82,7 +82,7 @@ async fn an_organization_is_found_then_a_user() {
 
 #[tokio::test]
 async fn not_installed_is_said_by_name() {
-    let fake = Fake::start(Provider::GitHub).await;
+    let fake = Fake::start(Provider::GitHub);
     let error = app(&fake, Installation::Owner("acme".to_owned()), &options())
         .token()
         .await
@@ -96,7 +96,7 @@ async fn not_installed_is_said_by_name() {
 
 #[tokio::test]
 async fn a_token_is_kept_until_it_is_nearly_expired() {
-    let fake = Fake::start(Provider::GitHub).await;
+    let fake = Fake::start(Provider::GitHub);
     let clock = Arc::new(Mutex::new(now()));
     let moving = clock.clone();
     let options = ConnectOptions {
@@ -125,7 +125,7 @@ async fn a_token_is_kept_until_it_is_nearly_expired() {
 
 #[tokio::test]
 async fn pull_requests_are_made_with_its_tokens() {
-    let fake = Fake::start(Provider::GitHub).await;
+    let fake = Fake::start(Provider::GitHub);
     fake.repo().set_branch("u", &commit(1));
     let credentials = Credentials::GitHubApp(app(&fake, Installation::Id(4711), &options()));
     let client = fake.client_with(credentials, options());

@@ -1,11 +1,11 @@
 //! The life of a pull request, on every forge.
 
 use tagline_updater::forge::{
-    ForgeError, Marker, Provider, PullRequestOptions, PullRequestState, Report, Request, Standing,
-    bring_about, refusal, survey,
+    ForgeError, Marker, Provider, PullRequestOptions, Report, Request, Standing, bring_about,
+    refusal, survey,
 };
 
-use super::fake::{Fake, FakePull};
+use super::fake::{Fake, FakePull, PullRequestState};
 use super::{change, commit, everything, known, request, wanted};
 
 /// One test per forge.
@@ -83,7 +83,7 @@ mod scenario {
     use super::*;
 
     pub(super) async fn is_opened_once_and_then_left_alone(provider: Provider) {
-        let fake = Fake::start(provider).await;
+        let fake = Fake::start(provider);
         fake.repo().set_branch("updates/web", &commit(1));
         let request = request(vec![wanted(
             "updates/web",
@@ -126,7 +126,7 @@ mod scenario {
     }
 
     pub(super) async fn is_set_up(provider: Provider) {
-        let fake = Fake::start(provider).await;
+        let fake = Fake::start(provider);
         fake.repo().set_branch("updates/web", &commit(1));
         let mut options = everything();
         let unsupported = match provider {
@@ -177,7 +177,7 @@ mod scenario {
     }
 
     pub(super) async fn opens_as_a_draft_and_stays_one(provider: Provider) {
-        let fake = Fake::start(provider).await;
+        let fake = Fake::start(provider);
         fake.repo().set_branch("u", &commit(1));
         let options = PullRequestOptions {
             draft: true,
@@ -209,7 +209,7 @@ mod scenario {
     }
 
     pub(super) async fn follows_new_versions_and_respects_people(provider: Provider) {
-        let fake = Fake::start(provider).await;
+        let fake = Fake::start(provider);
         fake.repo().set_branch("updates", &commit(1));
         let options = PullRequestOptions {
             reviewers: vec!["alice".to_owned()],
@@ -254,7 +254,7 @@ mod scenario {
     }
 
     pub(super) async fn closed_by_a_person_means_not_this_version(provider: Provider) {
-        let fake = Fake::start(provider).await;
+        let fake = Fake::start(provider);
         fake.repo().set_branch("updates", &commit(1));
         let first = request(vec![wanted(
             "updates",
@@ -298,7 +298,7 @@ mod scenario {
     }
 
     pub(super) async fn is_superseded_with_a_comment_and_its_branch_deleted(provider: Provider) {
-        let fake = Fake::start(provider).await;
+        let fake = Fake::start(provider);
         fake.repo().set_branch("updates/web-1.0.1", &commit(1));
         run(
             &fake,
@@ -351,7 +351,7 @@ mod scenario {
     }
 
     pub(super) async fn opened_again_by_a_person_stays_open(provider: Provider) {
-        let fake = Fake::start(provider).await;
+        let fake = Fake::start(provider);
         fake.repo().set_branch("v1", &commit(1));
         fake.repo().set_branch("v2", &commit(2));
         run(
@@ -372,7 +372,7 @@ mod scenario {
     }
 
     pub(super) async fn no_longer_wanted_is_closed(provider: Provider) {
-        let fake = Fake::start(provider).await;
+        let fake = Fake::start(provider);
         fake.repo().set_branch("web", &commit(1));
         fake.repo().set_branch("db", &commit(2));
         let both = request(vec![
@@ -420,7 +420,7 @@ mod scenario {
     }
 
     pub(super) async fn merged_branch_is_deleted_unless_it_moved(provider: Provider) {
-        let fake = Fake::start(provider).await;
+        let fake = Fake::start(provider);
         for name in ["kept", "done", "person's"] {
             fake.repo().set_branch(name, &commit(1));
         }
@@ -467,7 +467,7 @@ mod scenario {
     }
 
     pub(super) async fn limit_holds(provider: Provider) {
-        let fake = Fake::start(provider).await;
+        let fake = Fake::start(provider);
         let names = ["a", "b", "c"];
         for name in names {
             fake.repo().set_branch(name, &commit(1));
@@ -501,7 +501,7 @@ mod scenario {
     }
 
     pub(super) async fn somebody_faster_is_no_second_one(provider: Provider) {
-        let fake = Fake::start(provider).await;
+        let fake = Fake::start(provider);
         fake.repo().set_branch("updates", &commit(1));
         let request = request(vec![wanted(
             "updates",
@@ -517,7 +517,7 @@ mod scenario {
     }
 
     pub(super) async fn is_found_among_many(provider: Provider) {
-        let fake = Fake::start(provider).await;
+        let fake = Fake::start(provider);
         fake.repo().set_branch("updates", &commit(1));
         let first = request(vec![wanted(
             "updates",
@@ -555,7 +555,7 @@ mod scenario {
     }
 
     pub(super) async fn belongs_to_somebody_else(provider: Provider) {
-        let fake = Fake::start(provider).await;
+        let fake = Fake::start(provider);
         fake.repo().set_branch("updates", &commit(1));
         let mut other = request(vec![wanted(
             "updates",
@@ -581,7 +581,7 @@ mod scenario {
     }
 
     pub(super) async fn branch_without_changes_is_named(provider: Provider) {
-        let fake = Fake::start(provider).await;
+        let fake = Fake::start(provider);
         fake.repo().set_branch("empty", &"0".repeat(40));
         fake.repo().set_branch("full", &commit(1));
         let both = request(vec![
@@ -597,7 +597,7 @@ mod scenario {
     }
 
     pub(super) async fn a_long_description_fits(provider: Provider) {
-        let fake = Fake::start(provider).await;
+        let fake = Fake::start(provider);
         fake.repo().set_branch("updates", &commit(1));
         let changes = |new: &str| {
             (0..2_000)

@@ -23,7 +23,7 @@ async fn answered(
     headers: Headers,
     body: &str,
 ) -> (Fake, ForgeError) {
-    let fake = Fake::start(provider).await;
+    let fake = Fake::start(provider);
     fake.repo().canned.push((status, headers, body.to_owned()));
     let error = fake.client().open("main").await.unwrap_err();
     (fake, error)
@@ -98,7 +98,7 @@ async fn an_endless_answer_is_cut_off() {
 
 #[tokio::test]
 async fn a_redirect_takes_the_token_nowhere() {
-    let elsewhere = Fake::start(Provider::GitHub).await;
+    let elsewhere = Fake::start(Provider::GitHub);
     for status in [301, 302, 307, 308] {
         let headers = vec![(
             "location",
@@ -112,7 +112,7 @@ async fn a_redirect_takes_the_token_nowhere() {
 
 #[tokio::test]
 async fn endless_pages_end() {
-    let fake = Fake::start(Provider::GitHub).await;
+    let fake = Fake::start(Provider::GitHub);
     let next = vec![(
         "link",
         format!("<{}/api/v3/x?page=2>; rel=\"next\"", fake.address),
@@ -150,7 +150,7 @@ async fn nothing_is_sent_before_a_limit_is_over() {
         ),
     ];
     for (status, headers, body, seconds) in table {
-        let fake = Fake::start(Provider::GitHub).await;
+        let fake = Fake::start(Provider::GitHub);
         fake.repo().canned.push((status, headers, body.to_owned()));
         let clock = Arc::new(Mutex::new(now()));
         let moving = clock.clone();
@@ -174,7 +174,7 @@ async fn nothing_is_sent_before_a_limit_is_over() {
 
 #[tokio::test]
 async fn a_limit_in_the_middle_leaves_the_rest_for_later() {
-    let fake = Fake::start(Provider::GitHub).await;
+    let fake = Fake::start(Provider::GitHub);
     let names = ["a", "b", "c"];
     for name in names {
         fake.repo().set_branch(name, &commit(1));
@@ -243,7 +243,7 @@ async fn a_silent_forge_is_given_up() {
 
 #[tokio::test]
 async fn writes_are_spaced() {
-    let fake = Fake::start(Provider::GitHub).await;
+    let fake = Fake::start(Provider::GitHub);
     fake.repo().set_branch("a", &commit(1));
     fake.repo().set_branch("b", &commit(1));
     let interval = Duration::from_millis(150);
@@ -269,7 +269,7 @@ async fn writes_are_spaced() {
 #[tokio::test]
 async fn only_the_forge_sees_the_credential_and_nobody_sees_it_printed() {
     for provider in Provider::ALL {
-        let fake = Fake::start(provider).await;
+        let fake = Fake::start(provider);
         let request = request(vec![wanted("u", &commit(1), vec![change("web", "1")])]);
         survey(&*fake.client(), &request).await.unwrap();
         let repo = fake.repo();
@@ -297,7 +297,7 @@ async fn only_the_forge_sees_the_credential_and_nobody_sees_it_printed() {
 
 #[tokio::test]
 async fn unknown_reviewers_are_named() {
-    let fake = Fake::start(Provider::GitLab).await;
+    let fake = Fake::start(Provider::GitLab);
     fake.repo().set_branch("u", &commit(1));
     let request = request(vec![wanted("u", &commit(1), vec![change("web", "1")])]);
     let options = PullRequestOptions {

@@ -4,7 +4,6 @@ mod app;
 mod fake;
 mod life;
 mod limits;
-mod openapi;
 mod people;
 mod rules;
 mod stop_anywhere;

@@ -1,11 +1,9 @@
 //! Stopped at any request, before or after the forge has done it: the next run ends in the same state, and nothing is
 //! there twice.
 
-use tagline_updater::forge::{
-    Provider, PullRequestOptions, PullRequestState, Request, bring_about,
-};
+use tagline_updater::forge::{Provider, PullRequestOptions, Request, bring_about};
 
-use super::fake::{Death, Fake, FakePull};
+use super::fake::{Death, Fake, FakePull, PullRequestState};
 use super::{change, commit, everything, known, request, wanted};
 
 fn options(provider: Provider) -> PullRequestOptions {
@@ -66,7 +64,7 @@ fn state(fake: &Fake) -> (Vec<FakePull>, Vec<String>) {
 }
 
 async fn check(provider: Provider) {
-    let fake = Fake::start(provider).await;
+    let fake = Fake::start(provider);
     let request = prepare(&fake).await;
     bring_about(&*fake.client(), &request, &options(provider))
         .await
@@ -78,7 +76,7 @@ async fn check(provider: Provider) {
 
     for at in 0..requests {
         for death in [Death::BeforeDoing(at), Death::AfterDoing(at)] {
-            let fake = Fake::start(provider).await;
+            let fake = Fake::start(provider);
             let request = prepare(&fake).await;
             fake.repo().death = Some(death);
             // The client of the dead process is gone with it; what it reports is of no interest.

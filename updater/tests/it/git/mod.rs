@@ -2,9 +2,12 @@
 
 mod connection;
 mod holds;
+mod joined;
 mod killed;
 mod publish;
 mod push_branch;
+mod refspec;
+mod scene;
 mod setting;
 mod signing;
 mod together;

@@ -1,107 +1,67 @@
 //! Push branches: made anew on the newest checkout, continued where others worked on them, never stale, no churn.
 
-use super::setting::{FILE, Setting, choices, filled, manifest, request};
-use tagline_testservers::{BareRepository, GitHttp, require};
-use tagline_updater::git::{GitAuth, GitReference, ReferenceFields};
-use tagline_updater::{BranchChoices, PublishRequest, PushState};
-
-fn to_branch(branch: &str) -> PublishRequest {
-    let mut request = request();
-    request.push.branch = Some(branch.to_owned());
-    request
-}
-
-fn tagged(repository: &BareRepository, revision: &str) -> String {
-    String::from_utf8(repository.show(revision, FILE)).unwrap()
-}
+use super::scene::{Scene, to_branch};
+use super::setting::{FILE, choices, manifest, request};
+use tagline_testservers::require;
+use tagline_updater::git::{GitReference, ReferenceFields};
+use tagline_updater::{BranchChoices, PushState};
 
 #[test]
 fn it_is_one_commit_on_the_newest_checkout() {
-    let server = require!(GitHttp::start());
-    let repository = server.create("r");
-    let setting = Setting::new(&server.url("r"), GitAuth::None);
-    filled(&repository);
+    let scene = require!(Scene::start());
+    let repository = &scene.repository;
     let request = to_branch("auto/updates");
 
-    let first = setting
-        .run(&request, &choices(&[("app", "1.1.0")]))
-        .unwrap();
+    let first = scene.run(&request, "1.1.0");
     assert_eq!(
         repository.head("auto/updates").unwrap(),
         first.pushed().unwrap().to_string()
     );
-    assert_eq!(tagged(&repository, "main"), manifest("app", "1.0.0"));
-    assert_eq!(
-        tagged(&repository, "auto/updates"),
-        manifest("app", "1.1.0")
-    );
+    assert_eq!(scene.tagged("main"), manifest("app", "1.0.0"));
+    assert_eq!(scene.tagged("auto/updates"), manifest("app", "1.1.0"));
 
     // Nothing new: no commit, but the outcome still tells what the branch proposes.
-    let again = setting
-        .run(&request, &choices(&[("app", "1.1.0")]))
-        .unwrap();
+    let again = scene.run(&request, "1.1.0");
     assert_eq!(again.state, PushState::Standing(first.pushed().unwrap()));
     assert_eq!(again.changes().count(), 1);
 
     // A newer tag replaces the commit instead of adding one.
-    setting
-        .run(&request, &choices(&[("app", "1.2.0")]))
-        .unwrap();
-    assert_eq!(
-        repository.git(&["rev-list", "--count", "main..auto/updates"]),
-        "1"
-    );
+    scene.run(&request, "1.2.0");
+    assert_eq!(scene.ahead("auto/updates"), "1");
 
     // The checkout moves: the branch follows.
     let newest = repository.commit("main", "by hand", &[("README.md", "new\n")]);
-    let moved = setting
-        .run(&request, &choices(&[("app", "1.2.0")]))
-        .unwrap();
+    let moved = scene.run(&request, "1.2.0");
     assert!(moved.pushed().is_some());
     assert_eq!(repository.git(&["rev-parse", "auto/updates^"]), newest);
     assert_eq!(repository.show("auto/updates", "README.md"), b"new\n");
 
     // Merged and not deleted: nothing is due, nothing moves.
     repository.git(&["update-ref", "refs/heads/main", "refs/heads/auto/updates"]);
-    let merged = setting
-        .run(&request, &choices(&[("app", "1.2.0")]))
-        .unwrap();
+    let merged = scene.run(&request, "1.2.0");
     assert!(matches!(merged.state, PushState::UpToDate(Some(_))));
 
     // And used again for the next tag, forward.
-    setting
-        .run(&request, &choices(&[("app", "1.3.0")]))
-        .unwrap();
-    assert_eq!(
-        repository.git(&["rev-list", "--count", "main..auto/updates"]),
-        "1"
-    );
+    scene.run(&request, "1.3.0");
+    assert_eq!(scene.ahead("auto/updates"), "1");
     repository.fsck();
 }
 
 #[test]
 fn a_squash_merged_branch_is_made_anew_for_the_next_tag() {
-    let server = require!(GitHttp::start());
-    let repository = server.create("r");
-    let setting = Setting::new(&server.url("r"), GitAuth::None);
-    filled(&repository);
+    let scene = require!(Scene::start());
+    let repository = &scene.repository;
     let request = to_branch("auto");
-    setting
-        .run(&request, &choices(&[("app", "1.1.0")]))
-        .unwrap();
+    scene.run(&request, "1.1.0");
     repository.commit("main", "squashed", &[(FILE, manifest("app", "1.1.0"))]);
-    let merged = setting
-        .run(&request, &choices(&[("app", "1.1.0")]))
-        .unwrap();
+    let merged = scene.run(&request, "1.1.0");
     assert!(
         matches!(merged.state, PushState::UpToDate(Some(_))),
         "{:?}",
         merged.state
     );
-    setting
-        .run(&request, &choices(&[("app", "1.2.0")]))
-        .unwrap();
-    assert_eq!(repository.git(&["rev-list", "--count", "main..auto"]), "1");
+    scene.run(&request, "1.2.0");
+    assert_eq!(scene.ahead("auto"), "1");
     assert_eq!(
         repository.git(&["merge-base", "main", "auto"]),
         repository.head("main").unwrap()
@@ -110,38 +70,26 @@ fn a_squash_merged_branch_is_made_anew_for_the_next_tag() {
 
 #[test]
 fn commits_of_others_on_it_are_kept() {
-    let server = require!(GitHttp::start());
-    let repository = server.create("r");
-    let setting = Setting::new(&server.url("r"), GitAuth::None);
-    filled(&repository);
+    let scene = require!(Scene::start());
+    let repository = &scene.repository;
     let request = to_branch("auto");
-    setting
-        .run(&request, &choices(&[("app", "1.1.0")]))
-        .unwrap();
+    scene.run(&request, "1.1.0");
     let person = repository.commit("auto", "a fix by a person", &[("fix.txt", "x\n")]);
     repository.commit("main", "main moves", &[("README.md", "new\n")]);
-    let outcome = setting
-        .run(&request, &choices(&[("app", "1.2.0")]))
-        .unwrap();
+    let outcome = scene.run(&request, "1.2.0");
     assert!(outcome.pushed().is_some());
     assert_eq!(repository.git(&["rev-parse", "auto^"]), person);
-    assert_eq!(tagged(&repository, "auto"), manifest("app", "1.2.0"));
-    let again = setting
-        .run(&request, &choices(&[("app", "1.2.0")]))
-        .unwrap();
+    assert_eq!(scene.tagged("auto"), manifest("app", "1.2.0"));
+    let again = scene.run(&request, "1.2.0");
     assert_eq!(again.state, PushState::Standing(outcome.pushed().unwrap()));
 }
 
 #[test]
 fn an_amended_commit_of_ours_is_not_replaced() {
-    let server = require!(GitHttp::start());
-    let repository = server.create("r");
-    let setting = Setting::new(&server.url("r"), GitAuth::None);
-    filled(&repository);
+    let scene = require!(Scene::start());
+    let repository = &scene.repository;
     let request = to_branch("auto");
-    setting
-        .run(&request, &choices(&[("app", "1.1.0")]))
-        .unwrap();
+    scene.run(&request, "1.1.0");
     let tree = repository.git(&["rev-parse", "auto^{tree}"]);
     let amended = repository.git(&[
         "-c",
@@ -156,17 +104,14 @@ fn an_amended_commit_of_ours_is_not_replaced() {
         "amended",
     ]);
     repository.git(&["update-ref", "refs/heads/auto", &amended]);
-    setting
-        .run(&request, &choices(&[("app", "1.2.0")]))
-        .unwrap();
+    scene.run(&request, "1.2.0");
     assert_eq!(repository.git(&["rev-parse", "auto^"]), amended);
 }
 
 #[test]
 fn it_is_recognised_after_the_cache_was_lost_and_history_is_shallow() {
-    let server = require!(GitHttp::start());
-    let repository = server.create("r");
-    filled(&repository);
+    let scene = require!(Scene::start());
+    let repository = &scene.repository;
     for n in 0..150 {
         repository.commit(
             "main",
@@ -175,10 +120,7 @@ fn it_is_recognised_after_the_cache_was_lost_and_history_is_shallow() {
         );
     }
     let request = to_branch("auto");
-    let setting = Setting::new(&server.url("r"), GitAuth::None);
-    setting
-        .run(&request, &choices(&[("app", "1.1.0")]))
-        .unwrap();
+    scene.run(&request, "1.1.0");
     for n in 0..120 {
         repository.commit(
             "main",
@@ -186,9 +128,9 @@ fn it_is_recognised_after_the_cache_was_lost_and_history_is_shallow() {
             &[("README.md", format!("later {n}\n"))],
         );
     }
-    let lost = Setting::new(&server.url("r"), GitAuth::None);
+    let lost = scene.without_cache();
     lost.run(&request, &choices(&[("app", "1.1.0")])).unwrap();
-    assert_eq!(repository.git(&["rev-list", "--count", "main..auto"]), "1");
+    assert_eq!(scene.ahead("auto"), "1");
     assert_eq!(
         repository.git(&["rev-parse", "auto^"]),
         repository.head("main").unwrap()
@@ -198,9 +140,8 @@ fn it_is_recognised_after_the_cache_was_lost_and_history_is_shallow() {
 
 #[test]
 fn the_checked_out_branch_is_never_forced() {
-    let server = require!(GitHttp::start());
-    let repository = server.create("r");
-    filled(&repository);
+    let scene = require!(Scene::start());
+    let repository = &scene.repository;
     repository.git(&["tag", "v1.0.0", "main"]);
     // Checked out by tag, pushed to main, where only our own commits came since: still no force.
     let mut request = to_branch("main");
@@ -209,13 +150,8 @@ fn the_checked_out_branch_is_never_forced() {
         ..ReferenceFields::default()
     })
     .unwrap();
-    let setting = Setting::new(&server.url("r"), GitAuth::None);
-    let first = setting
-        .run(&request, &choices(&[("app", "1.1.0")]))
-        .unwrap();
-    setting
-        .run(&request, &choices(&[("app", "1.2.0")]))
-        .unwrap();
+    let first = scene.run(&request, "1.1.0");
+    scene.run(&request, "1.2.0");
     assert_eq!(
         repository.git(&["rev-parse", "main^"]),
         first.pushed().unwrap().to_string()
@@ -226,9 +162,7 @@ fn the_checked_out_branch_is_never_forced() {
         ..ReferenceFields::default()
     })
     .unwrap();
-    setting
-        .run(&request, &choices(&[("app", "1.3.0")]))
-        .unwrap();
+    scene.run(&request, "1.3.0");
     assert_eq!(
         repository.git(&["rev-list", "--count", "v1.0.0..main"]),
         "3"
@@ -237,17 +171,8 @@ fn the_checked_out_branch_is_never_forced() {
 
 #[test]
 fn one_branch_per_policy_in_one_go() {
-    let server = require!(GitHttp::start());
-    let repository = server.create("r");
-    repository.commit(
-        "main",
-        "first",
-        &[
-            ("a.yaml", manifest("api", "1")),
-            ("b.yaml", manifest("web", "1")),
-        ],
-    );
-    let setting = Setting::new(&server.url("r"), GitAuth::None);
+    let scene = require!(Scene::with_policies(&["api", "web"]));
+    let repository = &scene.repository;
     let branches: Vec<BranchChoices> = ["api", "web", "none"]
         .into_iter()
         .map(|policy| BranchChoices {
@@ -255,7 +180,7 @@ fn one_branch_per_policy_in_one_go() {
             choices: choices(&[(policy, "2")]),
         })
         .collect();
-    let outcomes = setting.run_branches(&request(), &branches).unwrap();
+    let outcomes = scene.setting.run_branches(&request(), &branches).unwrap();
     let states: Vec<bool> = outcomes
         .iter()
         .map(|outcome| outcome.as_ref().unwrap().pushed().is_some())
@@ -267,16 +192,11 @@ fn one_branch_per_policy_in_one_go() {
     );
     assert_eq!(
         repository.git(&["diff", "--name-only", "main", "updates/api"]),
-        "a.yaml"
+        "api.yaml"
     );
     assert_eq!(
         repository.git(&["diff", "--name-only", "main", "updates/web"]),
-        "b.yaml"
+        "web.yaml"
     );
-    let pushes = server
-        .requests()
-        .iter()
-        .filter(|r| r.method == "POST" && r.path.ends_with("git-receive-pack"))
-        .count();
-    assert_eq!(pushes, 1);
+    assert_eq!(scene.pushes(), 1);
 }

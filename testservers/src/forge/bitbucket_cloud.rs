@@ -1,7 +1,7 @@
 //! Bitbucket Cloud's dialect.
 
+use super::PullRequestState;
 use serde_json::{Value, json};
-use tagline_updater::forge::PullRequestState;
 
 use super::{Description, FakePull, Refusal, Reply, Repo, Request};
 
@@ -39,7 +39,7 @@ impl super::Dialect for Dialect {
     fn description(&self) -> Description {
         Description::new(
             "bitbucket-cloud",
-            include_str!("../descriptions/bitbucket-cloud.json"),
+            include_str!("descriptions/bitbucket-cloud.json"),
         )
     }
 

@@ -2,12 +2,14 @@
 //!
 //! A fake keeps pull requests, branches, labels and comments as the real one does (deleting a branch closes its pull
 //! request, a second one for a branch is refused), and can be made to die at any request, before or after doing it.
+//! Its branches can be those of a git repository.
 
 #![allow(
     clippy::match_bool,
     clippy::needless_pass_by_value,
     clippy::too_many_lines,
-    reason = "a dialect is one long table from operation to effect"
+    missing_docs,
+    reason = "a dialect is one long table from operation to effect; fields say what they are"
 )]
 
 mod azure_devops;
@@ -16,90 +18,104 @@ mod bitbucket_data_center;
 mod gitea;
 mod github;
 mod gitlab;
+mod openapi;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
 
-use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
-use axum::response::{IntoResponse as _, Response};
-use jiff::Timestamp;
-use secrecy::SecretString;
 use serde_json::{Value, json};
-use tagline_updater::forge::{
-    ConnectOptions, Connection, Credentials, Provider, PullRequestState, PullRequests,
-    RepositoryAddress, connect,
-};
 
-use super::openapi::{Description, decode};
+use crate::{BareRepository, HttpServer, Request as HttpRequest, Response, StartError};
+use openapi::{Description, decode};
 
 /// The credential of all tests; it must show up nowhere.
-pub(crate) const TOKEN: &str = "s3cr3t-t0ken-0123456789";
-pub(crate) const OWNER: &str = "acme";
-pub(crate) const NAME: &str = "apps";
+pub const TOKEN: &str = "s3cr3t-t0ken-0123456789";
+/// Whose repository it is.
+pub const OWNER: &str = "acme";
+/// The repository.
+pub const NAME: &str = "apps";
+
+/// Which forge is played.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ForgeKind {
+    GitHub,
+    GitLab,
+    Gitea,
+    BitbucketCloud,
+    BitbucketDataCenter,
+    AzureDevOps,
+}
+
+/// Where a pull request stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PullRequestState {
+    Open,
+    Merged,
+    Closed,
+}
 
 /// A pull request of the fake.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct FakePull {
-    pub(crate) number: u64,
-    pub(crate) branch: String,
-    pub(crate) base: String,
-    pub(crate) commit: String,
-    pub(crate) title: String,
-    pub(crate) body: String,
-    pub(crate) draft: bool,
-    pub(crate) state: PullRequestState,
-    pub(crate) labels: Vec<String>,
-    pub(crate) reviewers: Vec<String>,
-    pub(crate) assignees: Vec<String>,
-    pub(crate) comments: Vec<String>,
-    pub(crate) auto_merge: bool,
-    pub(crate) version: u64,
-    pub(crate) from_fork: bool,
+pub struct FakePull {
+    pub number: u64,
+    pub branch: String,
+    pub base: String,
+    pub commit: String,
+    pub title: String,
+    pub body: String,
+    pub draft: bool,
+    pub state: PullRequestState,
+    pub labels: Vec<String>,
+    pub reviewers: Vec<String>,
+    pub assignees: Vec<String>,
+    pub comments: Vec<String>,
+    pub auto_merge: bool,
+    pub version: u64,
+    pub from_fork: bool,
 }
 
 /// Dies at a request: what comes later is not answered until it is revived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Death {
+pub enum Death {
     BeforeDoing(usize),
     AfterDoing(usize),
 }
 
 /// Status, headers, body.
-pub(crate) type Canned = (u16, Vec<(&'static str, String)>, String);
+pub type Canned = (u16, Vec<(&'static str, String)>, String);
 
 /// What the fake remembers.
 #[derive(Debug, Default)]
-pub(crate) struct Repo {
-    pub(crate) pulls: Vec<FakePull>,
-    pub(crate) branches: BTreeMap<String, String>,
-    pub(crate) labels: Vec<String>,
+pub struct Repo {
+    pub pulls: Vec<FakePull>,
+    pub branches: BTreeMap<String, String>,
+    pub labels: Vec<String>,
     /// Changing requests that were done: `POST /…`.
-    pub(crate) changes: Vec<String>,
+    pub changes: Vec<String>,
     /// All requests.
-    pub(crate) requests: usize,
+    pub requests: usize,
     /// Departures from the description.
-    pub(crate) faults: Vec<String>,
-    pub(crate) death: Option<Death>,
-    pub(crate) dead: bool,
+    pub faults: Vec<String>,
+    pub death: Option<Death>,
+    pub dead: bool,
     /// Somebody else opens the same pull request right before ours.
-    pub(crate) race: bool,
+    pub race: bool,
     /// Answers given instead of the true ones, first come first served.
-    pub(crate) canned: Vec<Canned>,
+    pub canned: Vec<Canned>,
     /// This request, counted from 0, is answered with 429.
-    pub(crate) limit_at: Option<usize>,
+    pub limit_at: Option<usize>,
     /// The `Authorization` headers seen.
-    pub(crate) authorizations: Vec<String>,
+    pub authorizations: Vec<String>,
     /// The GitHub App's installation: `orgs/NAME` or `users/NAME`.
-    pub(crate) installed_for: String,
+    pub installed_for: String,
     /// Installation tokens given out.
-    pub(crate) tokens: usize,
+    pub tokens: usize,
+    /// Lives at the machine's time in place of [`now()`].
+    pub at_real_time: bool,
 }
 
 impl Repo {
-    pub(crate) fn set_branch(&mut self, name: &str, commit: &str) {
+    pub fn set_branch(&mut self, name: &str, commit: &str) {
         self.branches.insert(name.to_owned(), commit.to_owned());
         for pull in self
             .pulls
@@ -110,11 +126,11 @@ impl Repo {
         }
     }
 
-    pub(crate) fn pull(&mut self, number: u64) -> Option<&mut FakePull> {
+    pub fn pull(&mut self, number: u64) -> Option<&mut FakePull> {
         self.pulls.iter_mut().find(|it| it.number == number)
     }
 
-    pub(crate) fn open_pulls(&self) -> Vec<&FakePull> {
+    pub fn open_pulls(&self) -> Vec<&FakePull> {
         self.pulls
             .iter()
             .filter(|it| it.state == PullRequestState::Open && !it.from_fork)
@@ -122,7 +138,7 @@ impl Repo {
     }
 
     /// Puts one there without any request.
-    pub(crate) fn plant(&mut self, branch: &str, title: &str, body: &str) -> u64 {
+    pub fn plant(&mut self, branch: &str, title: &str, body: &str) -> u64 {
         let number = self.pulls.len() as u64 + 1;
         let commit = self
             .branches
@@ -317,7 +333,7 @@ trait Dialect: Send + Sync {
     fn special(
         &self,
         _repo: &mut Repo,
-        _method: &Method,
+        _method: &str,
         _path: &str,
         _body: &Value,
     ) -> Option<Reply> {
@@ -325,14 +341,14 @@ trait Dialect: Send + Sync {
     }
 }
 
-fn dialect(provider: Provider) -> Box<dyn Dialect> {
-    match provider {
-        Provider::GitHub => Box::new(github::Dialect),
-        Provider::GitLab => Box::new(gitlab::Dialect),
-        Provider::Gitea => Box::new(gitea::Dialect),
-        Provider::BitbucketCloud => Box::new(bitbucket_cloud::Dialect),
-        Provider::BitbucketDataCenter => Box::new(bitbucket_data_center::Dialect),
-        Provider::AzureDevOps => Box::new(azure_devops::Dialect),
+fn dialect(kind: ForgeKind) -> Box<dyn Dialect> {
+    match kind {
+        ForgeKind::GitHub => Box::new(github::Dialect),
+        ForgeKind::GitLab => Box::new(gitlab::Dialect),
+        ForgeKind::Gitea => Box::new(gitea::Dialect),
+        ForgeKind::BitbucketCloud => Box::new(bitbucket_cloud::Dialect),
+        ForgeKind::BitbucketDataCenter => Box::new(bitbucket_data_center::Dialect),
+        ForgeKind::AzureDevOps => Box::new(azure_devops::Dialect),
     }
 }
 
@@ -340,19 +356,33 @@ struct Shared {
     dialect: Box<dyn Dialect>,
     description: Description,
     repo: Mutex<Repo>,
+    git: Mutex<Option<BareRepository>>,
 }
 
 /// A running fake.
-pub(crate) struct Fake {
-    pub(crate) provider: Provider,
-    pub(crate) address: String,
+pub struct ForgeServer {
+    kind: ForgeKind,
     shared: Arc<Shared>,
-    server: tokio::task::JoinHandle<()>,
+    server: HttpServer,
 }
 
-impl Fake {
-    pub(crate) async fn start(provider: Provider) -> Self {
-        let dialect = dialect(provider);
+impl std::fmt::Debug for ForgeServer {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut debug = formatter.debug_struct("ForgeServer");
+        debug
+            .field("kind", &self.kind)
+            .field("server", &self.server)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ForgeServer {
+    /// Starts one with a branch `main` and nothing else.
+    ///
+    /// # Errors
+    /// When no loopback port is free.
+    pub fn start(kind: ForgeKind) -> Result<Self, StartError> {
+        let dialect = dialect(kind);
         let shared = Arc::new(Shared {
             description: dialect.description(),
             dialect,
@@ -360,56 +390,45 @@ impl Fake {
                 branches: BTreeMap::from([("main".to_owned(), "0".repeat(40))]),
                 ..Repo::default()
             }),
+            git: Mutex::default(),
         });
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
-            .await
-            .expect("a free port");
-        let address = format!("http://{}", listener.local_addr().expect("bound"));
-        let app = axum::Router::new()
-            .fallback(serve)
-            .with_state(shared.clone());
-        let server =
-            tokio::spawn(async move { axum::serve(listener, app).await.expect("serving") });
-        Self {
-            provider,
-            address,
+        let answering = Arc::clone(&shared);
+        let server = HttpServer::start(move |request| serve(&answering, request))?;
+        Ok(Self {
+            kind,
             shared,
             server,
-        }
+        })
     }
 
-    pub(crate) fn repo(&self) -> MutexGuard<'_, Repo> {
+    /// Takes its branches from a repository from now on, and deletes them there.
+    pub fn use_repository(&self, repository: &BareRepository) {
+        let mut git = self.shared.git.lock().expect("no panic in the fake");
+        *git = Some(repository.clone());
+    }
+
+    /// Which forge is played.
+    pub fn kind(&self) -> ForgeKind {
+        self.kind
+    }
+
+    /// `http://127.0.0.1:PORT`.
+    pub fn url(&self) -> String {
+        self.server.url()
+    }
+
+    /// Where the API is.
+    pub fn api(&self) -> String {
+        format!("{}{}", self.server.url(), self.shared.dialect.prefix())
+    }
+
+    /// What it remembers.
+    pub fn repo(&self) -> MutexGuard<'_, Repo> {
         self.shared.repo.lock().expect("no panic in the fake")
     }
 
-    /// Our client to it, with `credentials` and the clock at `now`.
-    pub(crate) fn client_with(
-        &self,
-        credentials: Credentials,
-        options: ConnectOptions,
-    ) -> Box<dyn PullRequests> {
-        let repository = RepositoryAddress {
-            provider: self.provider,
-            api: format!("{}{}", self.address, self.shared.dialect.prefix())
-                .parse()
-                .expect("an address"),
-            owner: OWNER.to_owned(),
-            name: NAME.to_owned(),
-        };
-        connect(Connection {
-            repository,
-            credentials,
-            options,
-        })
-        .expect("a client")
-    }
-
-    pub(crate) fn client(&self) -> Box<dyn PullRequests> {
-        self.client_with(Credentials::Token(SecretString::from(TOKEN)), options())
-    }
-
     /// The faults found until now must be none.
-    pub(crate) fn check(&self) {
+    pub fn check(&self) {
         let faults = self.repo().faults.clone();
         assert!(
             faults.is_empty(),
@@ -419,40 +438,11 @@ impl Fake {
     }
 }
 
-impl Drop for Fake {
-    fn drop(&mut self) {
-        self.server.abort();
-    }
-}
-
-/// Fast, and at a fixed time.
-pub(crate) fn options() -> ConnectOptions {
-    ConnectOptions {
-        write_interval: Some(Duration::ZERO),
-        timeout: Duration::from_secs(20),
-        clock: Arc::new(now),
-        ..ConnectOptions::default()
-    }
-}
-
-pub(crate) fn now() -> Timestamp {
-    "2026-11-21T06:00:00Z".parse().expect("a time")
-}
-
-async fn serve(
-    State(shared): State<Arc<Shared>>,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
+fn serve(shared: &Shared, request: &HttpRequest) -> Response {
     let mut repo = shared.repo.lock().expect("no panic in the fake");
     let at = repo.requests;
     repo.requests += 1;
-    let authorization = headers
-        .get("authorization")
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
+    let authorization = request.header("authorization").unwrap_or_default();
     repo.authorizations.push(authorization.to_owned());
     if !repo.canned.is_empty() {
         let (status, headers, body) = repo.canned.remove(0);
@@ -465,7 +455,20 @@ async fn serve(
         repo.dead = true;
         return response(502, &[], String::new());
     }
-    let reply = judge(&shared, &mut repo, &method, &uri, &body);
+    let git = shared.git.lock().expect("no panic in the fake").clone();
+    if let Some(git) = &git {
+        repo.read_branches(git);
+    }
+    let before: Vec<String> = repo.branches.keys().cloned().collect();
+    let reply = judge(shared, &mut repo, request);
+    if let Some(git) = &git {
+        for branch in before
+            .iter()
+            .filter(|name| !repo.branches.contains_key(*name))
+        {
+            git.git(&["update-ref", "-d", &format!("refs/heads/{branch}")]);
+        }
+    }
     if repo.death == Some(Death::AfterDoing(at)) {
         repo.dead = true;
         return response(502, &[], String::new());
@@ -481,9 +484,39 @@ async fn serve(
     )
 }
 
-fn judge(shared: &Shared, repo: &mut Repo, method: &Method, uri: &Uri, body: &Bytes) -> Reply {
-    let changes = *method != Method::GET;
-    let path = uri.path();
+impl Repo {
+    /// As a forge sees a push: open pull requests are at their branch's newest commit, and closed with it.
+    fn read_branches(&mut self, git: &BareRepository) {
+        let listed = git.git(&[
+            "for-each-ref",
+            "--format=%(objectname) %(refname:strip=2)",
+            "refs/heads",
+        ]);
+        let now: BTreeMap<String, String> = listed
+            .lines()
+            .filter_map(|line| line.split_once(' '))
+            .map(|(commit, name)| (name.to_owned(), commit.to_owned()))
+            .collect();
+        let gone: Vec<String> = self
+            .branches
+            .keys()
+            .filter(|name| !now.contains_key(*name))
+            .cloned()
+            .collect();
+        for name in gone {
+            self.delete_branch(&name);
+        }
+        for (name, commit) in now {
+            self.set_branch(&name, &commit);
+        }
+    }
+}
+
+fn judge(shared: &Shared, repo: &mut Repo, request: &HttpRequest) -> Reply {
+    let HttpRequest {
+        method, path, body, ..
+    } = request;
+    let changes = method != "GET";
     let refuse = |repo: &mut Repo, faults: Vec<String>| {
         repo.faults.extend(faults);
         Reply::new(418, json!({ "message": "departs from the description" }))
@@ -504,13 +537,20 @@ fn judge(shared: &Shared, repo: &mut Repo, method: &Method, uri: &Uri, body: &By
     let Some(below) = path.strip_prefix(shared.dialect.prefix()) else {
         return refuse(repo, vec![format!("{method} {path}: outside the API")]);
     };
-    let Some(matched) = shared.description.find(method.as_str(), below) else {
+    let Some(matched) = shared.description.find(method, below) else {
         return refuse(repo, vec![format!("{method} {below}: not described")]);
     };
-    let query: Vec<(String, String)> =
-        url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes())
-            .into_owned()
-            .collect();
+    let query: Vec<(String, String)> = request
+        .query
+        .split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .map(|(name, value)| {
+            (
+                decode(&name.replace('+', " ")),
+                decode(&value.replace('+', " ")),
+            )
+        })
+        .collect();
     let faults = shared
         .description
         .check_request(&matched, &query, json.as_ref());
@@ -540,12 +580,14 @@ fn judge(shared: &Shared, repo: &mut Repo, method: &Method, uri: &Uri, body: &By
 }
 
 fn response(status: u16, headers: &[(&'static str, String)], body: String) -> Response {
-    let mut response = (StatusCode::from_u16(status).expect("a status"), body).into_response();
+    let mut response = Response::new(status, body);
     for (name, value) in headers {
-        response.headers_mut().append(
-            HeaderName::from_static(name),
-            HeaderValue::from_str(value).expect("a header"),
-        );
+        response = response.with_header(name, value.as_str());
     }
     response
+}
+
+/// The moment at which a fake lives: what it gives out is good for an hour from then.
+pub fn now() -> jiff::Timestamp {
+    "2026-11-21T06:00:00Z".parse().expect("a time")
 }

@@ -1,7 +1,7 @@
 //! Gitea's and Forgejo's dialect.
 
+use super::PullRequestState;
 use serde_json::{Value, json};
-use tagline_updater::forge::PullRequestState;
 
 use super::{Description, FakePull, OWNER, Refusal, Reply, Repo, Request};
 
@@ -29,7 +29,7 @@ fn pull(it: &FakePull, has_branch: bool) -> Value {
 
 impl super::Dialect for Dialect {
     fn description(&self) -> Description {
-        Description::new("forgejo", include_str!("../descriptions/forgejo.json"))
+        Description::new("forgejo", include_str!("descriptions/forgejo.json"))
     }
 
     fn prefix(&self) -> &'static str {

@@ -437,10 +437,7 @@ struct Shape<'s> {
 }
 
 pub(crate) fn decode(text: &str) -> String {
-    url::form_urlencoded::parse(text.replace('+', "%2B").as_bytes())
-        .next()
-        .map(|(key, _)| key.into_owned())
-        .unwrap_or_default()
+    crate::http_server::percent_decode(&text.replace('+', "%2B"))
 }
 
 /// The judge itself: what is not in a description is found.

@@ -1,7 +1,7 @@
 //! GitLab's dialect.
 
+use super::PullRequestState;
 use serde_json::{Value, json};
-use tagline_updater::forge::PullRequestState;
 
 use super::{Description, FakePull, Refusal, Reply, Repo, Request};
 
@@ -36,7 +36,7 @@ fn merge_request(it: &FakePull) -> Value {
 
 impl super::Dialect for Dialect {
     fn description(&self) -> Description {
-        Description::new("gitlab", include_str!("../descriptions/gitlab.json"))
+        Description::new("gitlab", include_str!("descriptions/gitlab.json"))
     }
 
     fn prefix(&self) -> &'static str {

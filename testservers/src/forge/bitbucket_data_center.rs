@@ -1,7 +1,7 @@
 //! Bitbucket Data Center's dialect.
 
+use super::PullRequestState;
 use serde_json::{Value, json};
-use tagline_updater::forge::PullRequestState;
 
 use super::{Description, FakePull, NAME, OWNER, Refusal, Reply, Repo, Request};
 
@@ -57,7 +57,7 @@ impl super::Dialect for Dialect {
     fn description(&self) -> Description {
         Description::new(
             "bitbucket-data-center",
-            include_str!("../descriptions/bitbucket-data-center.json"),
+            include_str!("descriptions/bitbucket-data-center.json"),
         )
     }
 

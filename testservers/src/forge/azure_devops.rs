@@ -1,7 +1,7 @@
 //! Azure DevOps' dialect.
 
+use super::PullRequestState;
 use serde_json::{Value, json};
-use tagline_updater::forge::PullRequestState;
 
 use super::{Description, FakePull, Refusal, Reply, Repo, Request};
 
@@ -43,7 +43,7 @@ impl super::Dialect for Dialect {
     fn description(&self) -> Description {
         Description::new(
             "azure-devops",
-            include_str!("../descriptions/azure-devops.json"),
+            include_str!("descriptions/azure-devops.json"),
         )
     }
 

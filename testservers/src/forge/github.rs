@@ -1,8 +1,7 @@
 //! GitHub's dialect.
 
-use axum::http::Method;
+use super::PullRequestState;
 use serde_json::{Value, json};
-use tagline_updater::forge::PullRequestState;
 
 use super::{Description, FakePull, OWNER, Refusal, Reply, Repo, Request, TOKEN};
 
@@ -26,7 +25,7 @@ fn pull(it: &FakePull) -> Value {
 
 impl super::Dialect for Dialect {
     fn description(&self) -> Description {
-        Description::new("github", include_str!("../descriptions/github.json"))
+        Description::new("github", include_str!("descriptions/github.json"))
     }
 
     fn prefix(&self) -> &'static str {
@@ -118,7 +117,12 @@ impl super::Dialect for Dialect {
             ("post", "/app/installations/{installation_id}/access_tokens") => {
                 assert_eq!(request.path["installation_id"], "4711");
                 repo.tokens += 1;
-                let expires_at = (super::now() + jiff::SignedDuration::from_hours(1)).to_string();
+                let now = if repo.at_real_time {
+                    jiff::Timestamp::now()
+                } else {
+                    super::now()
+                };
+                let expires_at = (now + jiff::SignedDuration::from_hours(1)).to_string();
                 Reply::new(
                     201,
                     json!({ "token": format!("{TOKEN}-{}", repo.tokens), "expires_at": expires_at }),
@@ -188,13 +192,12 @@ impl super::Dialect for Dialect {
     }
 
     /// GraphQL, which the REST description leaves out: held to the mutation's input in the published schema.
-    fn special(&self, repo: &mut Repo, method: &Method, path: &str, body: &Value) -> Option<Reply> {
-        if path != "/api/graphql" || *method != Method::POST {
+    fn special(&self, repo: &mut Repo, method: &str, path: &str, body: &Value) -> Option<Reply> {
+        if path != "/api/graphql" || method != "POST" {
             return None;
         }
         let schema: Value =
-            serde_json::from_str(include_str!("../descriptions/github-graphql.json"))
-                .expect("JSON");
+            serde_json::from_str(include_str!("descriptions/github-graphql.json")).expect("JSON");
         let query = body["query"].as_str().unwrap_or_default();
         let input = &body["variables"]["input"];
         let (name, mutation) = schema["mutations"]
