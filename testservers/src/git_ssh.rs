@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::Command;
 
 use tempfile::TempDir;
@@ -30,6 +31,18 @@ impl GitSsh {
     /// # Errors
     /// [`StartError::Missing`] when it is not installed.
     pub fn start() -> Result<Self, StartError> {
+        Self::launch(None)
+    }
+
+    /// Starts it with a host key that this authority has signed for 127.0.0.1.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_with_authority(authority: &SshKey) -> Result<Self, StartError> {
+        Self::launch(Some(authority))
+    }
+
+    fn launch(authority: Option<&SshKey>) -> Result<Self, StartError> {
         let program = find_program(NAME, "openssh-server")?;
         find_program("git", "git")?;
         let host_key = SshKey::generate(SshKeyType::Ed25519)?;
@@ -47,13 +60,21 @@ impl GitSsh {
         let key_path = base.join("host_key");
         fs::write(&key_path, &host_key.private)
             .and_then(|()| fs::set_permissions(&key_path, fs::Permissions::from_mode(0o600)))
+            .and_then(|()| fs::write(base.join("host_key.pub"), &host_key.public))
             .and_then(|()| fs::write(base.join("authorized_keys"), ""))
             .map_err(failed("write its settings"))?;
+        if let Some(authority) = authority {
+            sign_host_key(base, authority)?;
+        }
+        let certificate = authority.map_or_else(String::new, |_| {
+            format!("HostCertificate {}/host_key-cert.pub\n", base.display())
+        });
         let settings = base.join("sshd_config");
         let process = ServerProcess::start(NAME, &base.join("log"), |port| {
             let base = base.display();
+            // Where there is no IPv6, it goes on with the other address.
             let text = format!(
-                "ListenAddress 127.0.0.1:{port}\nHostKey {base}/host_key\nAuthorizedKeysFile {base}/authorized_keys\nPidFile none\nStrictModes no\nUsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\nMaxStartups 1000\nMaxSessions 1000\nLogLevel VERBOSE\n"
+                "{certificate}ListenAddress 127.0.0.1:{port}\nListenAddress [::1]:{port}\nHostKey {base}/host_key\nAuthorizedKeysFile {base}/authorized_keys\nPidFile none\nStrictModes no\nUsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\nMaxStartups 1000\nMaxSessions 1000\nLogLevel VERBOSE\n"
             );
             fs::write(&settings, text)?;
             let mut command = Command::new(&program);
@@ -91,6 +112,12 @@ impl GitSsh {
         )
     }
 
+    /// The same repository over IPv6.
+    #[must_use]
+    pub fn url_over_ipv6(&self, name: &str) -> String {
+        self.url(name).replace("@127.0.0.1:", "@[::1]:")
+    }
+
     /// Lets the holder of a key in.
     pub fn authorize(&self, key: &SshKey) {
         fs::File::options()
@@ -123,6 +150,18 @@ impl GitSsh {
         format!("[127.0.0.1]:{port} {}\n", key.public_without_comment())
     }
 
+    /// The line of `known_hosts` for this server over IPv6.
+    #[must_use]
+    pub fn known_hosts_over_ipv6(&self) -> String {
+        self.known_hosts().replace("[127.0.0.1]", "[::1]")
+    }
+
+    /// The line of `known_hosts` that trusts an authority for this server.
+    #[must_use]
+    pub fn known_hosts_of_authority(&self, authority: &SshKey) -> String {
+        format!("@cert-authority {}", self.known_hosts_with(authority))
+    }
+
     /// The same line with the host name hashed, as `HashKnownHosts yes` writes it.
     ///
     /// # Errors
@@ -147,4 +186,26 @@ impl GitSsh {
     pub fn log(&self) -> String {
         self.process.log()
     }
+}
+
+/// Makes `host_key-cert.pub` beside `host_key`.
+fn sign_host_key(base: &Path, authority: &SshKey) -> Result<(), StartError> {
+    let failed = |operation| StartError::io("ssh-keygen", operation);
+    let (own, key) = (base.join("host_key.pub"), base.join("authority"));
+    fs::write(&key, &authority.private)
+        .and_then(|()| fs::set_permissions(&key, fs::Permissions::from_mode(0o600)))
+        .map_err(failed("write the authority's key"))?;
+    let output = Command::new("ssh-keygen")
+        .args(["-q", "-h", "-I", "test", "-n", "127.0.0.1", "-s"])
+        .args([&key, &own])
+        .output()
+        .map_err(failed("start the process"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(StartError::Failed {
+        server: "ssh-keygen",
+        reason: output.status.to_string(),
+        log: String::from_utf8_lossy(&output.stderr).into_owned(),
+    })
 }

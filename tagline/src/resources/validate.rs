@@ -9,6 +9,7 @@ use super::settings::SettingsSpec;
 use super::sync::SyncSpec;
 use crate::manifest::{Fault, Node};
 use tagline_policy::{ExclusionSet, Exclusions, ImageName, Policy};
+use tagline_updater::git::GitUrl;
 use tagline_updater::message::MessageTemplate;
 
 /// Patterns that one repository may have, as in Flux.
@@ -238,13 +239,20 @@ fn push_faults(push: &PushSpec, found: &mut Findings<'_>) {
 impl Validate for GitRepositorySpec {
     fn faults(&self, manifest: &Node) -> (&'static str, Vec<Fault>) {
         let mut found = Findings::new(manifest);
-        let scheme = self.url.split_once("://").map(|(scheme, _)| scheme);
-        if !matches!(scheme, Some("http" | "https" | "ssh" | "file")) {
+        let fault = match GitUrl::parse(&self.url) {
+            // A path without a scheme means another repository in each directory it is read in.
+            Ok(GitUrl::File(_)) if !self.url.trim().starts_with("file://") => {
+                Some("a path needs file:// before it".to_owned())
+            }
+            Ok(_) => None,
+            Err(error) => Some(error.to_string()),
+        };
+        if let Some(fault) = fault {
             found.add(
                 "Invalid",
                 "spec.url",
-                "the address must begin with https://, http:// or ssh://",
-                "write for example ssh://git@github.com/org/repository (not git@github.com:org/repository)",
+                fault,
+                "write for example https://git.example.com/org/repository.git, ssh://git@git.example.com/org/repository.git or git@git.example.com:org/repository.git",
             );
         }
         found.finish()

@@ -5,7 +5,9 @@ use super::status::Failure;
 use crate::resources::{GitProvider, GitRepositorySpec, Object, ObjectName, Resources, SecretData};
 use secrecy::ExposeSecret as _;
 use std::time::Duration;
-use tagline_updater::git::{ClientCertificate, GitAuth, Proxy, Remote, RemoteOptions, Timeouts};
+use tagline_updater::git::{
+    ClientCertificate, GitAuth, GitUrl, Proxy, Remote, RemoteOptions, Timeouts,
+};
 
 /// The remote of a repository.
 ///
@@ -90,7 +92,8 @@ fn source_failed(message: impl std::fmt::Display) -> Failure {
 }
 
 fn authentication(url: &str, data: &SecretData) -> Result<GitAuth, UnusableSecret> {
-    if url.starts_with("ssh://") {
+    // `git@host:path` is ssh as well.
+    if matches!(GitUrl::parse(url), Ok(GitUrl::Ssh(_))) {
         let identity = text(data, "identity")?.ok_or_else(|| missing(data, "identity"))?;
         let known_hosts = text(data, "known_hosts")?.ok_or_else(|| missing(data, "known_hosts"))?;
         return Ok(GitAuth::SshKey {

@@ -6,11 +6,14 @@
 use super::error::GitError;
 use super::mirror::LockedMirror;
 use super::push::{PushFailure, RefUpdate};
+use super::reference::check_reference;
 use super::transport::SessionError;
 use super::url::GitUrl;
 use git2::{ErrorCode, Repository};
-use std::io::Write as _;
+use std::fs::{self, File};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::Path;
+use std::sync::Arc;
 
 impl LockedMirror {
     pub(super) fn push_local(&self, update: &RefUpdate) -> Result<(), PushFailure> {
@@ -30,12 +33,20 @@ impl LockedMirror {
             }));
         }
         self.copy_objects(&target, path, update).map_err(failed)?;
+        let journal = Journal::open(&target, update).map_err(|source| {
+            PushFailure::Failed(GitError::Storage {
+                doing: "locking",
+                path: target.commondir().to_owned(),
+                source: Arc::new(source),
+            })
+        })?;
         let moved = match update.expected {
             Some(expected) => {
                 target.reference_matching(&update.name, update.new, true, expected, "push")
             }
             None => target.reference(&update.name, update.new, false, "push"),
         };
+        journal.close();
         match moved {
             Ok(_) => Ok(()),
             Err(e)
@@ -85,6 +96,52 @@ impl LockedMirror {
         }
         writer.commit()?;
         Ok(())
+    }
+}
+
+/// What says, while a reference is moved, that it is we who hold its lock. A process killed at that moment leaves the
+/// lock, as git does, and nobody could push there again; with the journal, the next of us takes it away.
+struct Journal(File);
+
+impl Journal {
+    fn open(target: &Repository, update: &RefUpdate) -> io::Result<Self> {
+        let path = target.commondir().join("tagline-push");
+        let mut file = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)?;
+        file.lock()?;
+        let mut left = String::new();
+        (&file).take(LONGEST_JOURNAL).read_to_string(&mut left)?;
+        if let Some((id, name)) = left.trim_end().split_once(' ')
+            && check_reference("journal", name).is_ok()
+        {
+            remove_lock(&target.commondir().join(format!("{name}.lock")), id);
+        }
+        file.rewind()?;
+        file.set_len(0)?;
+        writeln!(file, "{} {}", update.new, update.name)?;
+        Ok(Self(file))
+    }
+
+    fn close(self) {
+        // What stays is looked at again next time, and finds no lock then.
+        let _ = self.0.set_len(0);
+    }
+}
+
+const LONGEST_JOURNAL: u64 = 64 << 10;
+
+/// Takes a lock away if it is the one that was left: it holds what we were about to write, or nothing yet.
+fn remove_lock(lock: &Path, id: &str) {
+    let ours = fs::read_to_string(lock)
+        .is_ok_and(|text| text.trim_end().is_empty() || text.trim_end() == id);
+    if ours {
+        tracing::info!(lock = %lock.display(), "a push was killed here; removing its lock");
+        // Whoever is faster has done it.
+        let _ = fs::remove_file(lock);
     }
 }
 

@@ -123,7 +123,7 @@ const MISTAKES: &[(&str, &str)] = &[
     ),
     (
         "bad-url",
-        "apiVersion: source.toolkit.fluxcd.io/v1\nkind: GitRepository\nmetadata: {name: a, namespace: apps}\nspec: {url: 'git@github.com:org/fleet', interval: 1m}\n",
+        "apiVersion: source.toolkit.fluxcd.io/v1\nkind: GitRepository\nmetadata: {name: a, namespace: apps}\nspec: {url: 'svn://github.com/org/fleet', interval: 1m}\n",
     ),
     (
         "no-git",

@@ -8,7 +8,7 @@ use tagline_testservers::{
 };
 
 use super::fleet::{
-    Automation, Fleet, PASSWORD, Running, UPDATE, file, http_objects, secret_object,
+    Automation, Fleet, PASSWORD, Running, UPDATE, file, git_objects, http_objects, secret_object,
 };
 use super::service::wait_until;
 
@@ -210,8 +210,8 @@ fn changes_wait_for_the_window_and_go_together_when_somebody_asks() {
     let scene = require!(Scene::start(2));
     let with = |commit, annotations| {
         scene.write(&[Automation {
-            commit,
             annotations,
+            commit,
             ..Automation::new("fleet")
         }]);
     };
@@ -256,7 +256,7 @@ fn a_window_that_is_over_at_the_restart_delays_nothing() {
         scene.write(&[Automation {
             commit,
             ..Automation::new("fleet")
-        }])
+        }]);
     };
     with("window: 3s");
     let log = scene.fleet.path("log");
@@ -429,4 +429,31 @@ fn a_key_that_cannot_sign_stops_the_run_and_says_so() {
             "nothing goes unsigned"
         );
     }
+}
+
+#[test]
+fn an_scp_like_address_gets_the_ssh_key() {
+    let scene = require!(Scene::start(1));
+    let key = require!(SshKey::generate(SshKeyType::Ed25519));
+    let known_hosts = format!("192.0.2.1 {}", key.public_without_comment());
+    let secret = [
+        ("identity", key.private.as_str()),
+        ("known_hosts", known_hosts.as_str()),
+    ];
+    let objects = git_objects("git@127.0.0.1:org/fleet.git", &secret);
+    scene.fleet.write_manifest(
+        "git.yaml",
+        &(objects + &Automation::new("fleet").to_string()),
+    );
+    let output = scene
+        .fleet
+        .run("storage", &["--once", "-o", "json"])
+        .output()
+        .unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let found = automations(&report)[0];
+    // It gets as far as the host, which lets nobody in here.
+    assert_eq!(found["reason"], "GitOperationFailed", "{found:#}");
+    let message = found["message"].as_str().unwrap();
+    assert!(message.contains("127.0.0.1"), "{message}");
 }

@@ -332,7 +332,7 @@ fn explain(status: ExitStatus, stderr: &str, host: &str, port: Option<u16>) -> F
         return Failure::new(
             FailureKind::HostKey,
             format!(
-                "the host key of {place} is not the one in known_hosts{fingerprint}: somebody may be listening in, or the server got a new key; compare it with what the server's operator publishes before changing known_hosts"
+                "the host key of {place} is not the one in known_hosts{fingerprint}: somebody may be listening in, or the server got a new key; compare it with what the server's operator publishes; only if they are equal, replace its line in known_hosts by the one that `{scan}` prints"
             ),
         );
     }

@@ -1,6 +1,7 @@
 //! How a remote is reached: TLS with an own authority, client certificates, proxies, redirects.
 
 use super::setting::{Setting, filled};
+use super::socks_proxy::SocksProxy;
 use base64::Engine as _;
 use tagline_testservers::{CertificateAuthority, GitHttp, Nginx, NginxTls, require};
 use tagline_updater::git::{ClientCertificate, GitAuth, Proxy, RemoteOptions};
@@ -105,6 +106,66 @@ fn through_a_proxy_with_credentials() {
         .bump(&[("app", "2")])
         .unwrap();
     assert!(proxy.requests().len() >= 4);
+}
+
+#[test]
+fn through_a_proxy_over_tls() {
+    let git = require!(GitHttp::start());
+    filled(&git.create("r"));
+    let authority = CertificateAuthority::new("proxy authority");
+    let proxy = require!(
+        Nginx::options()
+            .with_tls(NginxTls {
+                certificate: authority.loopback_server(),
+                client_authority: None,
+            })
+            .with_server("location / { proxy_pass http://$http_host$request_uri; proxy_http_version 1.1; proxy_request_buffering off; }")
+            .start()
+    );
+    let through = |ca| RemoteOptions {
+        ca,
+        proxy: Some(Proxy {
+            address: proxy.url(),
+            credentials: None,
+        }),
+        ..RemoteOptions::default()
+    };
+    let stranger = Setting::with(&git.url("r"), GitAuth::None, through(None)).bump(&[("app", "2")]);
+    assert_eq!(stranger.unwrap_err().reason(), "TLSFailed");
+    assert!(git.requests().is_empty());
+    Setting::with(&git.url("r"), GitAuth::None, through(Some(authority.pem())))
+        .bump(&[("app", "2")])
+        .unwrap();
+    assert!(proxy.requests().len() >= 4);
+}
+
+#[test]
+fn through_a_socks_proxy() {
+    let git = require!(GitHttp::start());
+    filled(&git.create("r"));
+    let proxy = SocksProxy::start("user", "pa55");
+    let run = |address: String, password: &str| {
+        let options = RemoteOptions {
+            proxy: Some(Proxy {
+                address,
+                credentials: Some(("user".to_owned(), password.into())),
+            }),
+            ..RemoteOptions::default()
+        };
+        Setting::with(&git.url("r"), GitAuth::None, options).bump(&[("app", "2")])
+    };
+    let error = run(proxy.address("socks5"), "wrong").unwrap_err();
+    assert_eq!(error.reason(), "ConnectionFailed", "{error}");
+    assert!(!error.to_string().contains("wrong"), "{error}");
+    assert!(git.requests().is_empty());
+    run(proxy.address("socks5"), "pa55").unwrap();
+    assert!(
+        run(proxy.address("socks5h"), "pa55")
+            .unwrap()
+            .pushed()
+            .is_none()
+    );
+    assert!(proxy.connections() >= 2);
 }
 
 #[test]

@@ -51,6 +51,13 @@ fn nothing_is_lost(
         log.len(),
         "none doubled"
     );
+    let root = repository.git(&["rev-list", "--max-parents=0", "main"]);
+    assert_eq!(
+        repository
+            .git(&["diff", "--shortstat", &root, "main"])
+            .trim(),
+        format!("{writers} files changed, {writers} insertions(+), {writers} deletions(-)")
+    );
     repository.fsck();
 }
 
