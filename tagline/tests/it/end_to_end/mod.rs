@@ -8,4 +8,5 @@ mod interrupted;
 mod long_lists;
 mod once;
 mod overtaken;
+mod pull_requests;
 mod service;
