@@ -41,14 +41,13 @@ impl Field {
             Self::Policy => "policy".into(),
             Self::SemverRange => "policy.semver.range".into(),
             Self::Order => "order".into(),
-            Self::GlobPattern => "policy.glob.pattern".into(),
-            Self::TagPattern => "tag pattern".into(),
+            Self::GlobPattern | Self::TagPattern => "policy.glob.pattern".into(),
             Self::Sortable => "policy.sortable".into(),
             Self::FilterPattern => "filterTags.pattern".into(),
             Self::FilterExtract => "filterTags.extract".into(),
             Self::Exclusion(index) => format!("exclusionList[{index}]"),
-            Self::IncludeGlob(index) => format!("include[{index}]"),
-            Self::ExcludeGlob(index) => format!("exclude[{index}]"),
+            Self::IncludeGlob(index) => format!("filterTags.include[{index}]"),
+            Self::ExcludeGlob(index) => format!("filterTags.exclude[{index}]"),
             Self::MinimumAge => "minimumAge".into(),
         }
     }

@@ -40,9 +40,11 @@ impl Groups {
         }
         for refused in &resources.refused {
             if let Some(group) = &refused.group {
+                // The lines below show the text with a caret.
+                let message = refused.message.lines().next().unwrap_or_default();
                 let why = format!(
-                    "ImagePolicy {} at {} cannot be used: {}",
-                    refused.key.name, refused.place, refused.message
+                    "ImagePolicy {} at {} cannot be used: {message}",
+                    refused.key.name, refused.place
                 );
                 let policy = &refused.key.name;
                 let members = &mut groups.at(policy, group).refused;

@@ -117,12 +117,13 @@ pub(crate) enum UnparsableWord {
 /// `spec.policy.glob`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(crate) struct GlobChoice {
-    /// With `*` for any text.
+    /// With `*` for any text; `semver:` and `regexp:` in front as in Flux v1.
     pub(crate) pattern: String,
 }
 
 /// `spec.filterTags`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct TagFilter {
     /// RE2; every tag is a candidate where absent.
     #[serde(default)]
@@ -130,6 +131,15 @@ pub(crate) struct TagFilter {
     /// What is compared, from the pattern's groups; the tag itself where absent.
     #[serde(default)]
     pub(crate) extract: String,
+    /// Ours: globs of which a tag must match one; any tag where absent.
+    #[serde(default)]
+    pub(crate) include: Vec<String>,
+    /// Ours: globs of which a tag must match none.
+    #[serde(default)]
+    pub(crate) exclude: Vec<String>,
+    /// Ours: leave out what cosign and OCI referrers store under tags.
+    #[serde(default)]
+    pub(crate) exclude_artifacts: bool,
 }
 
 /// `spec.digestReflectionPolicy`.
@@ -217,7 +227,7 @@ impl ImagePolicySpec {
                 },
             }
         } else if let Some(glob) = &policy.glob {
-            Choice::Glob {
+            Choice::Pattern {
                 pattern: glob.pattern.clone(),
             }
         } else if let Some(choice) = policy.natural {
@@ -237,13 +247,22 @@ impl ImagePolicySpec {
         } else {
             return Err(InvalidPolicy::without_choice());
         };
+        let mut exclusions = Exclusions::from_exclusion_list(exclusion_list);
+        if let Some(filter) = &self.filter_tags {
+            exclusions.include.clone_from(&filter.include);
+            exclusions.exclude.clone_from(&filter.exclude);
+            exclusions.artifacts = filter.exclude_artifacts;
+        }
+        let filter = self.filter_tags.as_ref();
         Ok(PolicySpec {
             choice,
-            filter: self.filter_tags.as_ref().map(|filter| FilterTags {
-                pattern: filter.pattern.clone(),
-                extract: filter.extract.clone(),
-            }),
-            exclusions: Exclusions::from_exclusion_list(exclusion_list),
+            filter: filter
+                .filter(|filter| !(filter.pattern.is_empty() && filter.extract.is_empty()))
+                .map(|filter| FilterTags {
+                    pattern: filter.pattern.clone(),
+                    extract: filter.extract.clone(),
+                }),
+            exclusions,
             guards: Guards {
                 minimum_age: self
                     .minimum_age

@@ -10,3 +10,4 @@ mod demo;
 mod documentation;
 mod end_to_end;
 mod first_automation;
+mod policy_cases;

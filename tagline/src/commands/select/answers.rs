@@ -150,7 +150,8 @@ fn ask_unit(questions: &[&Question], explain: bool, now: Timestamp) -> Vec<Answe
 }
 
 impl Answer {
-    fn none(reason: &'static str, message: String) -> Self {
+    /// No tag, and why.
+    pub(super) fn none(reason: &'static str, message: String) -> Self {
         Self {
             reason: Some(reason),
             message: Some(message),

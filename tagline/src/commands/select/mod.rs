@@ -7,11 +7,11 @@ mod written_policy;
 use super::input::InputArgs;
 use crate::cli::GlobalArgs;
 use crate::exit::{BadInput, Exit};
-use crate::output::Output;
+use crate::output::{Format, Output};
 use crate::resources::Kind;
 use crate::settings::RateArgs;
 use answers::Answer;
-use tagline_policy::{Policy, PolicySpec, Tag};
+use tagline_policy::{InvalidPolicy, Policy, PolicySpec, Tag};
 use written_policy::WrittenPolicy;
 
 /// Flags of `tagline select`.
@@ -59,6 +59,23 @@ pub(crate) struct SelectArgs {
 
 /// Selects.
 pub(crate) fn run(args: &SelectArgs, global: &GlobalArgs, output: &Output) -> anyhow::Result<Exit> {
+    let ended = select(args, global, output);
+    let Some(invalid) = ended
+        .as_ref()
+        .err()
+        .and_then(|error| error.downcast_ref::<InvalidPolicy>())
+    else {
+        return ended;
+    };
+    output.error(&invalid.to_string());
+    if output.format() != Format::Table {
+        let answer = Answer::none("invalid-policy", invalid.message());
+        answers::print_one(&answer, output)?;
+    }
+    Ok(Exit::BadInput)
+}
+
+fn select(args: &SelectArgs, global: &GlobalArgs, output: &Output) -> anyhow::Result<Exit> {
     let written = args.written.to_spec()?;
     if args.input.is_given() && written.is_some() {
         return Err(BadInput::error(

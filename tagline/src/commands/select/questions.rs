@@ -7,7 +7,7 @@ use crate::commands::tag_list::{TagList, read_tag_list};
 use crate::exit::BadInput;
 use crate::output::Output;
 use crate::resources::{
-    Groups, ImagePolicySpec, ImageRepositorySpec, Object, ObjectName, Resources,
+    Groups, ImagePolicySpec, ImageRepositorySpec, Kind, Object, ObjectName, Resources,
 };
 use crate::service::registry_access;
 use crate::settings::{ServiceArgs, Settings};
@@ -65,7 +65,7 @@ pub(super) fn of_flags(
     global: &GlobalArgs,
     output: &Output,
 ) -> anyhow::Result<Vec<Question>> {
-    let policy = Policy::compile(spec).map_err(|error| BadInput::error(error.to_string()))?;
+    let policy = Policy::compile(spec)?;
     let lists = lists_of_flags(&policy, args, global, output)?;
     let several = lists.len() > 1;
     if args.together && !several {
@@ -171,7 +171,17 @@ pub(super) fn of_files(
             .to_policy_spec(&exclusions)
             .map_err(|error| BadInput::error(error.to_string()))?;
         let policy = Policy::compile(&spec).map_err(|error| BadInput::error(error.to_string()))?;
+        let refused = resources.refused.iter().find(|refused| {
+            refused.key.kind == Kind::ImageRepository && refused.key.name == repository_name
+        });
         let tags = match (lists.of(&name), repository) {
+            // Without its exclusions the policy is another one.
+            _ if refused.is_some() => Err(NoTags {
+                reason: "invalid-repository",
+                message: format!(
+                    "ImageRepository {repository_name} cannot be used: see its own error"
+                ),
+            }),
             (Some(tags), _) => Ok(tags),
             (None, Some(repository)) => {
                 match target_of(repository, resources, args, global) {
@@ -296,6 +306,15 @@ impl ListsOfFiles {
                 let found = find_policy(resources, policy, &args.input.namespace);
                 found.ok().map(|object| (object.key.name.clone(), file))
             });
+            // The policy's own error has been told.
+            let of_refused = argument.split_once('=').is_some_and(|(written, _)| {
+                let refused = resources.refused.iter().map(|refused| &refused.key);
+                let mut policies = refused.filter(|key| key.kind == Kind::ImagePolicy);
+                policies.any(|key| match written.split_once('/') {
+                    Some((namespace, name)) => key.name == ObjectName::new(namespace, name),
+                    None => key.name.name == written,
+                })
+            });
             if let Some((policy, file)) = named {
                 let list = Arc::new(read_tag_list(file, output)?);
                 if lists.by_policy.insert(policy.clone(), list).is_some() {
@@ -303,6 +322,8 @@ impl ListsOfFiles {
                         "--tags: ImagePolicy {policy} is given two lists"
                     )));
                 }
+            } else if of_refused {
+                continue;
             } else if lists.of_all.is_some() {
                 return Err(BadInput::error(format!(
                     "--tags {argument}: with -f, one FILE is for all policies; write POLICY=FILE to give each its own"

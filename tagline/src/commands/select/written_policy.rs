@@ -3,7 +3,9 @@
 use crate::exit::BadInput;
 use crate::resources::Span;
 use jiff::SignedDuration;
-use tagline_policy::{Choice, Exclusions, FilterTags, Guards, PolicySpec, Sortable, Unparsable};
+use tagline_policy::{
+    Choice, Exclusions, FilterTags, Guards, Order, PolicySpec, Sortable, Unparsable,
+};
 
 /// A policy written as flags.
 #[derive(Debug, clap::Args)]
@@ -23,7 +25,7 @@ pub(super) struct WrittenPolicy {
     /// The greatest (asc) or smallest (desc) tag by value
     #[arg(long, value_name = "ORDER", group = "choice", num_args = 0..=1, default_missing_value = "asc")]
     numerical: Option<String>,
-    /// The newest image whose tag matches; * is any text
+    /// The newest image whose tag matches; * is any text. Flux v1's prefixes are understood: glob:, semver:, regexp:
     #[arg(long, value_name = "PATTERN", group = "choice")]
     glob: Option<String>,
     /// By runs of digits and text: rc2 comes before rc11
@@ -52,6 +54,15 @@ pub(super) struct WrittenPolicy {
     /// Tags that never count (RE2); may be repeated [default: ^.*\.sig$]
     #[arg(long, value_name = "RE", allow_hyphen_values = true)]
     exclusion: Vec<String>,
+    /// Only tags that match one of these globs; may be repeated
+    #[arg(long, value_name = "GLOB")]
+    include: Vec<String>,
+    /// No tags that match one of these globs; may be repeated
+    #[arg(long, value_name = "GLOB")]
+    exclude: Vec<String>,
+    /// No signatures, attestations and the like, which cosign and OCI referrers store under tags
+    #[arg(long)]
+    exclude_artifacts: bool,
     /// Only tags first seen at least this long ago
     #[arg(long, value_name = "DURATION")]
     minimum_age: Option<String>,
@@ -70,10 +81,9 @@ impl WrittenPolicy {
     /// The policy, where one was written.
     ///
     /// # Errors
-    /// [`BadInput`], with a caret where the text is wrong.
+    /// `InvalidPolicy`, with a caret where the text is wrong; [`BadInput`] for flags that do not go together.
     pub(super) fn to_spec(&self) -> anyhow::Result<Option<PolicySpec>> {
-        let bad = |error: tagline_policy::InvalidPolicy| BadInput::error(error.to_string());
-        let order = |text: &str| text.parse().map_err(bad);
+        let order = |text: &str| -> anyhow::Result<Order> { Ok(text.parse::<Order>()?) };
         let choice = if let Some(range) = &self.semver {
             Choice::Semver {
                 range: range.clone(),
@@ -93,7 +103,7 @@ impl WrittenPolicy {
                 unparsable,
             }
         } else if let Some(pattern) = &self.glob {
-            Choice::Glob {
+            Choice::Pattern {
                 pattern: pattern.clone(),
             }
         } else if let Some(text) = &self.natural {
@@ -109,7 +119,7 @@ impl WrittenPolicy {
                 order: order(text)?,
             }
         } else if let Some(preset) = &self.sortable {
-            Choice::Sortable(preset.parse::<Sortable>().map_err(bad)?)
+            Choice::Sortable(preset.parse::<Sortable>()?)
         } else if self.filter.is_some() {
             return Err(BadInput::error(
                 "--filter says which tags count, not which of them is chosen: add --semver, --alphabetical or --numerical",
@@ -130,7 +140,12 @@ impl WrittenPolicy {
                 pattern: pattern.clone(),
                 extract: self.extract.clone().unwrap_or_default(),
             }),
-            exclusions: Exclusions::from_exclusion_list(&self.exclusion),
+            exclusions: Exclusions {
+                include: self.include.clone(),
+                exclude: self.exclude.clone(),
+                artifacts: self.exclude_artifacts,
+                ..Exclusions::from_exclusion_list(&self.exclusion)
+            },
             guards: Guards {
                 minimum_age,
                 never_downgrade: self.never_downgrade,

@@ -3,8 +3,7 @@
 mod check;
 mod groups;
 mod help;
-mod policy_cases;
-mod program;
+pub(crate) mod program;
 mod scan;
 mod select;
 mod store;

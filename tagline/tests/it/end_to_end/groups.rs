@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::Value;
 use tagline_testservers::{BareRepository, DockerRegistry, GitHttp, Image, require};
 
-use super::fleet::{Fleet, PASSWORD, Running, file, http_objects};
+use super::fleet::{Automation, Fleet, PASSWORD, Running, file, http_objects};
 use super::service::{every_second, signal, wait_for_end, wait_until};
 
 const COUNT: usize = 3;
@@ -13,19 +13,9 @@ const COUNT: usize = 3;
 /// The objects of a fleet whose policies are all in one group.
 fn grouped(fleet: &Fleet, git_objects: &str) {
     fleet.write_manifests(git_objects);
-    replace(
-        fleet,
-        "images.yaml",
-        "  policy:",
-        "  group: shop\n  policy:",
-    );
-}
-
-fn replace(fleet: &Fleet, manifest: &str, from: &str, to: &str) {
-    let path = fleet.manifests().join(manifest);
-    let text = fs::read_to_string(&path).unwrap();
-    assert!(text.contains(from), "{text}");
-    fs::write(path, text.replace(from, to)).unwrap();
+    let images = fleet.images();
+    let grouped = images.replace("  policy:", "  group: shop\n  policy:");
+    fleet.write_manifest("images.yaml", &grouped);
 }
 
 /// The tags that the files of one commit name.
@@ -231,12 +221,13 @@ fn a_group_shares_commit_and_branch_however_changes_are_divided() {
     let fleet = Fleet::new(&registry, COUNT);
     fleet.fill(&remote);
     grouped(&fleet, &http_objects(&server, "fleet"));
-    replace(
-        &fleet,
-        "git.yaml",
-        "      messageTemplate: Update images\n    push: {branch: main}",
-        "      messageTemplate: Update images\n      grouping: Policy\n    push: {branch: 'updates/{{ .Policy.Name }}'}",
-    );
+    let automation = Automation {
+        commit: "grouping: Policy",
+        branch: "updates/{{ .Policy.Name }}",
+        ..Automation::new("fleet")
+    };
+    let objects = http_objects(&server, "fleet");
+    fleet.write_manifest("git.yaml", &format!("{objects}{automation}"));
     fleet.run_once("storage");
     assert_eq!(versions(&remote, "updates/app-0"), ["1.0.9", "1.0.0"]);
     for branch in ["updates/app-1", "updates/app-2"] {
