@@ -59,6 +59,7 @@ fn scan(criterion: &mut Criterion) {
         limit: 0.0,
         limit_burst: 0.0,
         errors: 0,
+        bearer: false,
     };
     let (sender, receiver) = std::sync::mpsc::channel();
     let _serving = runtime.spawn(registry::serve(options, move |address| {

@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 mod git;
 mod process;
 mod registry;
+mod registry_process;
 mod scan;
 mod simulate;
 mod store_size;
@@ -39,7 +40,7 @@ fn main() -> anyhow::Result<()> {
     match Cli::parse().load {
         Load::Git(options) => git::run(&options),
         Load::Scan(options) => scan::run(&options),
-        Load::Registry(options) => scan::run_registry(options),
+        Load::Registry(options) => registry_process::run(options),
         Load::Store(options) => store_size::run(&options),
         Load::Simulate(options) => simulate::run(&options),
     }

@@ -1,6 +1,7 @@
 //! What the operating system says about this process.
 
 use std::fs;
+use std::path::Path;
 
 /// Resident memory now and at its highest, in bytes; zero where `/proc` is not there.
 pub(crate) fn memory() -> (u64, u64) {
@@ -29,4 +30,14 @@ pub(crate) fn cpu_seconds() -> f64 {
         .filter_map(|field| field.parse::<u32>().ok())
         .sum();
     f64::from(ticks) / 100.0
+}
+
+/// Bytes that the files of a directory take on the disk: holes do not count.
+pub(crate) fn disk_usage(directory: &Path) -> std::io::Result<u64> {
+    use std::os::unix::fs::MetadataExt as _;
+    let mut bytes = 0;
+    for entry in fs::read_dir(directory)? {
+        bytes += entry?.metadata()?.blocks() * 512;
+    }
+    Ok(bytes)
 }

@@ -1,13 +1,16 @@
 //! Scans many repositories of a registry on loopback, and compares with fetching the same lists and throwing them
-//! away. The registry is a process of its own, so that its CPU is not counted as the scanner's.
+//! away.
+//!
+//! Each round fetches and discards, scans into a new store, and scans the same again. Ratios are formed within a
+//! round, where both sides meet the same load of the machine; what is printed at the end are their medians.
 
 use crate::process;
-use crate::registry::{self, RegistryOptions};
+use crate::registry::RegistryOptions;
+use crate::registry_process::RegistryProcess;
 use anyhow::Context as _;
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Write as _};
 use std::num::NonZeroU32;
-use std::process::{Child, Command, Stdio};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tagline_policy::ImageName;
@@ -27,8 +30,8 @@ pub(crate) struct Options {
     /// Repositories.
     #[arg(long, default_value_t = 5000)]
     repositories: usize,
-    /// Scans at once, per tenant.
-    #[arg(long, default_value_t = 32)]
+    /// Scans at once, per tenant. A scan that waits for the disk makes no request.
+    #[arg(long, default_value_t = 128)]
     workers: usize,
     /// The scanner's own limit in requests per second; 0 is none.
     #[arg(long, default_value_t = 0.0)]
@@ -36,100 +39,151 @@ pub(crate) struct Options {
     /// The scanner's burst.
     #[arg(long, default_value_t = 20)]
     burst: u32,
-    /// Requests at once.
+    /// Requests at once, of the scanner as of the plain loop.
     #[arg(long, default_value_t = 64)]
     in_flight: u32,
-    /// Rounds after the cold one, with nothing changed.
+    /// Rounds of fetch-and-discard, cold scan, and the same again.
     #[arg(long, default_value_t = 1)]
     rounds: u32,
-    /// Leave out the plain fetch-and-discard loop.
+    /// Leave out fetch-and-discard.
     #[arg(long)]
     no_comparison: bool,
+    /// Directory on the disk to measure; the stores in it are removed at the end.
+    #[arg(long)]
+    storage_path: Option<PathBuf>,
     #[command(flatten)]
     registry: RegistryOptions,
 }
 
-/// A registry in a child process; ends with this value.
-struct RegistryProcess {
-    child: Child,
-    authority: String,
-}
-
-/// What a run cost.
+/// What a part of a round cost.
 #[derive(Debug, Clone, Copy)]
 struct Cost {
     wall: Duration,
     cpu: f64,
 }
 
+/// What one round cost.
+struct Round {
+    cold: Cost,
+    again: Cost,
+    plain: Option<Plain>,
+}
+
+/// The plain loop: the lists, and the same asked conditionally.
+struct Plain {
+    lists: Cost,
+    unchanged: Cost,
+}
+
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Runtime::new().context("start the runtime")?;
     let registry = RegistryProcess::start(&options.registry)?;
     println!(
-        "{} repositories x {} tags, latency {} ms, limit {}/s, errors {} of 1000; scanner: {}/s, burst {}, {} in flight, 2 x {} workers",
+        "{} repositories x {} tags, latency {} ms, limit {}/s, errors {} of 1000, bearer tokens {}; scanner: {}/s, burst {}, {} in flight, 2 x {} workers",
         options.repositories,
         options.registry.tags,
         options.registry.latency,
         options.registry.limit,
         options.registry.errors,
+        options.registry.bearer,
         options.rate,
         options.burst,
         options.in_flight,
         options.workers,
     );
-    let directory = tempfile::tempdir().context("make a directory")?;
-    let store = TagStore::open(directory.path(), &StoreOptions::default())?;
-    let scanner = Scanner::new(scanner_options(options)?, store);
-    let mut cold = None;
-    for round in 0..=options.rounds {
-        let name = if round == 0 { "cold" } else { "again" };
-        let cost = runtime.block_on(scan_all(name, options, &scanner, &registry.authority))?;
-        if let Some(cold) = cold {
-            ratio("CPU of again / cold", cost.cpu, cpu(cold));
-        } else {
-            cold = Some(cost);
-        }
+    let mut rounds = Vec::new();
+    for _ in 0..options.rounds.max(1) {
+        rounds.push(round(options, &runtime, registry.authority())?);
     }
     println!(
         "registry counted: {}",
-        runtime.block_on(counts(&registry.authority))?
+        runtime.block_on(registry.counts())?
     );
     let (_, peak) = process::memory();
-    println!("peak memory {:.1} MB", mebibytes(peak));
-    if !options.no_comparison {
-        let plain = runtime.block_on(fetch_all(options, &registry.authority))?;
-        if let Some(cold) = cold {
-            ratio(
-                "wall of cold / plain",
-                cold.wall.as_secs_f64(),
-                plain.wall.as_secs_f64(),
-            );
-        }
-    }
+    println!("peak memory {:.1} MB", megabytes(peak));
+    summary(&rounds);
     Ok(())
 }
 
-/// The child process: serves until its standard input ends.
-pub(crate) fn run_registry(options: RegistryOptions) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("start the runtime")?;
-    std::thread::spawn(|| {
-        // The parent is gone when its end of the pipe is closed.
-        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
-        std::process::exit(0);
-    });
-    runtime
-        .block_on(registry::serve(options, |address| {
-            println!("{address}");
-            let _ = std::io::stdout().flush();
-        }))
-        .context("serve")
+fn round(
+    options: &Options,
+    runtime: &tokio::runtime::Runtime,
+    authority: &str,
+) -> anyhow::Result<Round> {
+    let directory = match &options.storage_path {
+        Some(path) => tempfile::tempdir_in(path),
+        None => tempfile::tempdir(),
+    }
+    .context("make a directory for the store")?;
+    let store = TagStore::open(directory.path(), &StoreOptions::default())?;
+    // Before the plain loop: it installs the TLS provider for both.
+    let scanner = Scanner::new(scanner_options(options)?, store);
+    let plain = if options.no_comparison {
+        None
+    } else {
+        Some(Plain {
+            lists: runtime.block_on(fetch_all("plain", None, options, authority))?,
+            unchanged: runtime.block_on(fetch_all(
+                "plain, conditional",
+                Some("\"1\""),
+                options,
+                authority,
+            ))?,
+        })
+    };
+    let cold = runtime.block_on(scan_all("cold", options, &scanner, authority))?;
+    let again = runtime.block_on(scan_all("again", options, &scanner, authority))?;
+    let (resident, _) = process::memory();
+    for budget in scanner.budgets() {
+        println!(
+            "  budget {}: {} started, {} refused, rate {:?}",
+            budget.name, budget.started, budget.refused, budget.rate
+        );
+    }
+    drop(scanner);
+    let on_disk = process::disk_usage(directory.path()).context("measure the store")?;
+    println!(
+        "  resident {:.1} MB; store {:.2} MB on disk",
+        megabytes(resident),
+        megabytes(on_disk),
+    );
+    Ok(Round { cold, again, plain })
 }
 
-fn cpu(cost: Cost) -> f64 {
-    cost.cpu
+fn summary(rounds: &[Round]) {
+    println!("medians of {} rounds (least to most):", rounds.len());
+    let of = |what: &str, unit: &str, value: &dyn Fn(&Round) -> Option<f64>| {
+        let mut values: Vec<_> = rounds.iter().filter_map(value).collect();
+        values.sort_by(f64::total_cmp);
+        if let (Some(least), Some(most), Some(median)) =
+            (values.first(), values.last(), values.get(values.len() / 2))
+        {
+            println!("  {what:<32} {median:>7.3}{unit} ({least:.3} to {most:.3})");
+        }
+    };
+    let lists = |round: &Round| round.plain.as_ref().map(|plain| plain.lists);
+    let unchanged = |round: &Round| round.plain.as_ref().map(|plain| plain.unchanged);
+    of("plain wall", " s", &|round| Some(lists(round)?.seconds()));
+    of("plain CPU", " s", &|round| Some(lists(round)?.cpu));
+    of("plain, conditional, CPU", " s", &|round| {
+        Some(unchanged(round)?.cpu)
+    });
+    of("cold wall", " s", &|round| Some(round.cold.seconds()));
+    of("cold CPU", " s", &|round| Some(round.cold.cpu));
+    of("again wall", " s", &|round| Some(round.again.seconds()));
+    of("again CPU", " s", &|round| Some(round.again.cpu));
+    of("cold wall / plain wall", "", &|round| {
+        Some(round.cold.seconds() / lists(round)?.seconds())
+    });
+    of("again CPU / cold CPU", "", &|round| {
+        Some(round.again.cpu / round.cold.cpu)
+    });
+}
+
+impl Cost {
+    fn seconds(self) -> f64 {
+        self.wall.as_secs_f64()
+    }
 }
 
 fn scanner_options(options: &Options) -> anyhow::Result<ScannerOptions> {
@@ -198,12 +252,6 @@ async fn scan_all(
         requests.join(", "),
         ended.join(", "),
     );
-    for budget in scanner.budgets() {
-        println!(
-            "  budget {}: {} started, {} refused, rate {:?}",
-            budget.name, budget.started, budget.refused, budget.rate
-        );
-    }
     Ok(cost)
 }
 
@@ -263,7 +311,12 @@ impl Tally {
 }
 
 /// The same lists, fetched with the same HTTP library and thrown away.
-async fn fetch_all(options: &Options, authority: &str) -> anyhow::Result<Cost> {
+async fn fetch_all(
+    name: &str,
+    etag: Option<&str>,
+    options: &Options,
+    authority: &str,
+) -> anyhow::Result<Cost> {
     let client = reqwest::Client::builder()
         .tls_certs_only([])
         .pool_max_idle_per_host(options.in_flight as usize)
@@ -275,13 +328,20 @@ async fn fetch_all(options: &Options, authority: &str) -> anyhow::Result<Cost> {
     let mut bytes = 0;
     for number in 0..options.repositories {
         let permit = Arc::clone(&free).acquire_owned().await?;
-        let request = client.get(format!(
+        let mut request = client.get(format!(
             "http://{authority}/v2/load/r{number}/tags/list?n=1000"
         ));
+        if let Some(etag) = etag {
+            request = request.header("if-none-match", etag);
+        }
         fetches.spawn(async move {
-            let body = request.send().await?.bytes().await?;
+            let mut response = request.send().await?;
+            let mut bytes = 0;
+            while let Some(chunk) = response.chunk().await? {
+                bytes += chunk.len();
+            }
             drop(permit);
-            Ok::<_, reqwest::Error>(body.len())
+            Ok::<_, reqwest::Error>(bytes)
         });
         while let Some(done) = fetches.try_join_next() {
             bytes += done??;
@@ -295,56 +355,14 @@ async fn fetch_all(options: &Options, authority: &str) -> anyhow::Result<Cost> {
         cpu: process::cpu_seconds() - cpu,
     };
     println!(
-        "plain fetch-and-discard: wall {:.3} s, CPU {:.3} s, {bytes} bytes",
-        cost.wall.as_secs_f64(),
+        "{name}: wall {:.3} s, CPU {:.3} s, {bytes} bytes",
+        cost.seconds(),
         cost.cpu
     );
     Ok(cost)
 }
 
-async fn counts(authority: &str) -> anyhow::Result<String> {
-    let client = reqwest::Client::builder().tls_certs_only([]).build()?;
-    let url = format!("http://{authority}/counts");
-    Ok(client.get(url).send().await?.text().await?)
-}
-
-fn ratio(what: &str, value: f64, to: f64) {
-    println!("{what}: {:.2}", value / to);
-}
-
 #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
-fn mebibytes(bytes: u64) -> f64 {
-    bytes as f64 / f64::from(1 << 20)
-}
-
-impl RegistryProcess {
-    fn start(options: &RegistryOptions) -> anyhow::Result<Self> {
-        let mut child = Command::new(std::env::current_exe().context("find this program")?)
-            .arg("registry")
-            .args(["--tags", &options.tags.to_string()])
-            .args(["--latency", &options.latency.to_string()])
-            .args(["--limit", &options.limit.to_string()])
-            .args(["--limit-burst", &options.limit_burst.to_string()])
-            .args(["--errors", &options.errors.to_string()])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .context("start the registry")?;
-        let mut authority = String::new();
-        let output = child.stdout.take().context("the registry's output")?;
-        BufReader::new(output)
-            .read_line(&mut authority)
-            .context("read the registry's address")?;
-        Ok(Self {
-            child,
-            authority: authority.trim().to_owned(),
-        })
-    }
-}
-
-impl Drop for RegistryProcess {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
 }

@@ -207,6 +207,12 @@ impl Budget {
         let (sender, receiver) = oneshot::channel();
         {
             let mut shared = lock(&self.shared);
+            // Where nobody waits there is nobody to overtake.
+            if shared.waiting == 0
+                && let Some(permit) = self.start(&mut shared, class)
+            {
+                return Ok(permit);
+            }
             shared.lanes[priority as usize][class as usize].push(tenant, Waiter { class, sender });
             shared.waiting += 1;
         }
@@ -215,6 +221,18 @@ impl Budget {
         receiver.await.unwrap_or(Err(Blocked {
             retry_after: Duration::from_secs(1),
         }))
+    }
+
+    fn start(&self, shared: &mut Shared, class: Class) -> Option<Permit> {
+        let budget = self.myself.upgrade()?;
+        let started = Instant::now();
+        shared.state.start(started, class).ok()?;
+        shared.granted += 1;
+        Some(Permit {
+            budget,
+            class,
+            started,
+        })
     }
 
     fn status(&self, now: Timestamp) -> BudgetStatus {
@@ -284,40 +302,37 @@ impl Shared {
     ) -> Option<Instant> {
         loop {
             let mut wake = None;
-            let mut next = None;
+            let mut granted = None;
             for (priority, class) in self.order() {
-                if self.lanes[priority][class as usize].is_empty() {
+                let lane = &mut self.lanes[priority][class as usize];
+                self.waiting -= lane.forget_gone();
+                if lane.is_empty() {
                     continue;
                 }
-                match self.state.wait(now, class) {
-                    Wait::No => {
-                        next = Some((priority, class));
+                match self.state.start(now, class) {
+                    Ok(()) => {
+                        granted = lane.pop();
                         break;
                     }
                     // The registry wants to be left alone for longer than a request waits.
-                    Wait::Until(at) if at - now > budget.longest_wait => {
+                    Err(Wait::Until(at)) if at - now > budget.longest_wait => {
                         let retry_after = at - now;
-                        for waiter in self.lanes[priority][class as usize].drain() {
+                        for waiter in lane.drain() {
                             self.waiting -= 1;
                             deliveries.push((waiter.sender, Err(Blocked { retry_after })));
                         }
                     }
-                    Wait::Until(at) => wake = Some(wake.map_or(at, |wake: Instant| wake.min(at))),
-                    Wait::ForAnEnd => {}
+                    Err(Wait::Until(at)) => {
+                        wake = Some(wake.map_or(at, |wake: Instant| wake.min(at)));
+                    }
+                    Err(Wait::ForAnEnd) => {}
                 }
             }
-            let Some((priority, class)) = next else {
+            let Some(waiter) = granted else {
                 return wake;
             };
-            let Some(waiter) = self.lanes[priority][class as usize].pop() else {
-                continue;
-            };
             self.waiting -= 1;
-            if waiter.sender.is_closed() {
-                continue;
-            }
             self.granted += 1;
-            self.state.start(now, waiter.class);
             deliveries.push((
                 waiter.sender,
                 Ok(Permit {
@@ -387,6 +402,28 @@ impl Lane {
         queue.push_back(waiter);
     }
 
+    /// Takes out waiters who have left, as far as they stand in front; says how many.
+    fn forget_gone(&mut self) -> usize {
+        let mut gone = 0;
+        while let Some(tenant) = self.turns.front()
+            && let Some(queue) = self.queues.get_mut(tenant)
+        {
+            while queue
+                .front()
+                .is_some_and(|waiter| waiter.sender.is_closed())
+            {
+                queue.pop_front();
+                gone += 1;
+            }
+            if !queue.is_empty() {
+                break;
+            }
+            self.queues.remove(tenant);
+            self.turns.pop_front();
+        }
+        gone
+    }
+
     /// The first waiter of the tenant whose turn it is.
     fn pop(&mut self) -> Option<Waiter> {
         let tenant = self.turns.pop_front()?;
@@ -429,8 +466,14 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        lock(&self.budget.shared).state.end();
-        self.budget.pump();
+        let is_awaited = {
+            let mut shared = lock(&self.budget.shared);
+            shared.state.end();
+            shared.waiting > 0
+        };
+        if is_awaited {
+            self.budget.pump();
+        }
     }
 }
 

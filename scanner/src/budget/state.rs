@@ -1,9 +1,8 @@
 //! When the next request may start: a token bucket that shrinks when the registry says so and recovers step by step.
 //!
-//! Why not governor, which has the same algorithm: its quota cannot be changed, and a limiter that is rebuilt with
-//! another quota begins with a full burst, just after the registry has asked for less. Here a change of the rate
-//! keeps what is owed. The type knows no clock; every call brings the time.
+//! The type knows no clock; every call brings the time.
 
+use super::bucket::Bucket;
 use crate::settings::RequestRate;
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -19,8 +18,12 @@ const RECOVER_BY: f64 = 1.5;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause where the registry does not say how long.
 const LONGEST_PAUSE: Duration = Duration::from_mins(5);
-/// The longest a registry can make us wait: a wrong clock or a typing error over there must not last for ever.
-const LONGEST_BLOCK: Duration = Duration::from_hours(24);
+/// What a registry says about time is believed up to here, the farthest a clock can count with. However long a
+/// `Retry-After` is, nothing is asked before: the status shows until when, and `tagline store unblock` or another
+/// credential ends it.
+const LONGEST_BLOCK: Duration = Duration::from_hours(24 * 365 * 100);
+/// The longest window of a registry's own count that is believed: some send a time of day where seconds belong.
+const LONGEST_WINDOW: Duration = Duration::from_hours(24);
 /// Over this time the rate is measured that an unlimited budget falls back from.
 const MEASURED_OVER: Duration = Duration::from_secs(10);
 
@@ -71,9 +74,7 @@ pub(crate) enum Verdict {
 /// What the next request has to wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wait {
-    /// Nothing: start now.
-    No,
-    /// A point in time.
+    /// A point in time; what holds then is found out then.
     Until(Instant),
     /// One of the requests under way.
     ForAnEnd,
@@ -83,9 +84,7 @@ pub(crate) enum Wait {
 pub(crate) struct BudgetState {
     limits: BudgetLimits,
     /// The rate now; `None` is no limit.
-    rate: Option<f64>,
-    /// When the bucket will be full again: the "theoretical arrival time" of GCRA.
-    full_at: Instant,
+    bucket: Option<Bucket>,
     in_flight: u32,
     blocked_until: Option<Instant>,
     /// Refusals since the last answer.
@@ -119,8 +118,7 @@ impl BudgetState {
     pub(crate) fn new(limits: BudgetLimits, now: Instant) -> Self {
         Self {
             limits,
-            rate: limits.rate.as_per_second(),
-            full_at: now,
+            bucket: bucket(limits, now),
             in_flight: 0,
             blocked_until: None,
             refusals: 0,
@@ -137,41 +135,39 @@ impl BudgetState {
         }
     }
 
-    /// What a request of this class has to wait for.
-    pub(crate) fn wait(&mut self, now: Instant, class: Class) -> Wait {
+    /// Starts a request of this class.
+    ///
+    /// # Errors
+    /// What it has to wait for; nothing has changed then.
+    pub(crate) fn start(&mut self, now: Instant, class: Class) -> Result<(), Wait> {
         self.recover(now);
         if let Some(until) = self.blocked_until(now) {
-            return Wait::Until(until);
+            return Err(Wait::Until(until));
         }
         if self.in_flight >= self.in_flight_limit() {
-            return Wait::ForAnEnd;
-        }
-        let mut at = now;
-        if let Some(rate) = self.rate {
-            let burst = interval(rate).mul_f64(f64::from(self.limits.burst.get() - 1));
-            at = at.max(self.full_at.checked_sub(burst).unwrap_or(now));
+            return Err(Wait::ForAnEnd);
         }
         if let Some(quota) = &self.quotas[class as usize] {
-            at = at.max(quota.next(now));
+            let at = quota.next(now);
+            if at > now {
+                return Err(Wait::Until(at));
+            }
         }
-        if at <= now { Wait::No } else { Wait::Until(at) }
-    }
-
-    /// A request starts. Only after [`BudgetState::wait`] said [`Wait::No`].
-    pub(crate) fn start(&mut self, now: Instant, class: Class) {
+        if let Some(bucket) = &self.bucket {
+            // Last: where it has one left, it is taken.
+            bucket.take(now).map_err(Wait::Until)?;
+        }
         self.started += 1;
         self.in_flight += 1;
         self.measured.count(now);
-        if let Some(rate) = self.rate {
-            self.full_at = self.full_at.max(now) + interval(rate);
-        }
         if let Some(quota) = &mut self.quotas[class as usize] {
             quota.spent += 1;
             quota.last = now;
         }
+        Ok(())
     }
 
-    /// A request that started at `started` has ended.
+    /// A request has ended.
     pub(crate) fn end(&mut self) {
         self.in_flight = self.in_flight.saturating_sub(1);
     }
@@ -226,7 +222,7 @@ impl BudgetState {
         self.quotas[class as usize] = Some(Quota {
             remaining,
             spent: 0,
-            until: now + until.min(LONGEST_BLOCK),
+            until: now + until.min(LONGEST_WINDOW),
             last: now,
         });
     }
@@ -238,9 +234,8 @@ impl BudgetState {
             self.blocked_until = Some(until);
         }
         // The pause does not fill the bucket: what follows it is one request, not a burst.
-        if let Some(rate) = self.rate {
-            let empty = interval(rate).mul_f64(f64::from(self.limits.burst.get() - 1));
-            self.full_at = self.full_at.max(until + empty);
+        if let Some(bucket) = &self.bucket {
+            bucket.empty(until);
         }
     }
 
@@ -250,8 +245,8 @@ impl BudgetState {
     }
 
     /// Requests per second now; `None` is no limit.
-    pub(crate) const fn rate(&self) -> Option<f64> {
-        self.rate
+    pub(crate) fn rate(&self) -> Option<f64> {
+        self.bucket.as_ref().map(Bucket::rate)
     }
 
     pub(crate) const fn in_flight(&self) -> u32 {
@@ -266,8 +261,8 @@ impl BudgetState {
     pub(crate) fn is_fresh(&self, now: Instant) -> bool {
         self.in_flight == 0
             && self.blocked_until(now).is_none()
-            && self.full_at <= now
-            && self.rate == self.limits.rate.as_per_second()
+            && self.bucket.as_ref().is_none_or(|bucket| bucket.is_full(now))
+            && self.rate() == self.limits.rate.as_per_second()
             && self.quotas.iter().flatten().all(|quota| quota.until <= now)
     }
 
@@ -276,10 +271,11 @@ impl BudgetState {
         if self.limits == limits {
             return;
         }
-        let reduced = self.rate != self.limits.rate.as_per_second();
+        let before = self.rate();
+        let reduced = before != self.limits.rate.as_per_second();
         self.limits = limits;
         let limit = limits.rate.as_per_second();
-        let rate = match (self.rate, limit) {
+        let rate = match (before, limit) {
             (Some(rate), Some(limit)) if reduced => Some(rate.min(limit)),
             _ => limit,
         };
@@ -296,7 +292,7 @@ impl BudgetState {
     }
 
     fn halve(&mut self, now: Instant) {
-        let rate = self.rate.unwrap_or_else(|| self.measured.rate(now));
+        let rate = self.rate().unwrap_or_else(|| self.measured.rate(now));
         let lowest = match self.limits.rate.as_per_second() {
             Some(limit) => LOWEST_RATE.min(limit),
             None => LOWEST_RATE,
@@ -307,11 +303,11 @@ impl BudgetState {
 
     fn recover(&mut self, now: Instant) {
         let limit = self.limits.rate.as_per_second();
-        if self.rate == limit || self.refusals > 0 {
+        if self.rate() == limit || self.refusals > 0 {
             return;
         }
         while now >= self.recover_at {
-            let Some(rate) = self.rate else { return };
+            let Some(rate) = self.rate() else { return };
             let next = rate * RECOVER_BY;
             // A budget without a limit has one again only for as long as it is far below what it did before.
             let ceiling = limit.unwrap_or_else(|| 4.0 * self.measured.before.max(1.0));
@@ -326,15 +322,19 @@ impl BudgetState {
 
     /// Changes the rate, keeping the number of requests the bucket lacks.
     fn set_rate(&mut self, now: Instant, rate: Option<f64>) {
-        if let (Some(old), Some(new)) = (self.rate, rate) {
-            let from = self.blocked_until(now).unwrap_or(now);
-            let lacking = self.full_at.saturating_duration_since(from).as_secs_f64() * old;
-            self.full_at = from + Duration::from_secs_f64((lacking / new).min(1e6));
-        } else {
-            self.full_at = now;
+        let from = self.blocked_until(now).unwrap_or(now);
+        match (&mut self.bucket, rate) {
+            (Some(bucket), Some(rate)) => bucket.change(from, rate, self.limits.burst),
+            (bucket, rate) => {
+                *bucket = rate.map(|rate| Bucket::new(now, rate, self.limits.burst));
+            }
         }
-        self.rate = rate;
     }
+}
+
+fn bucket(limits: BudgetLimits, now: Instant) -> Option<Bucket> {
+    let rate = limits.rate.as_per_second()?;
+    Some(Bucket::new(now, rate, limits.burst))
 }
 
 impl Quota {
@@ -374,10 +374,6 @@ impl Measured {
         self.before = rate;
         rate
     }
-}
-
-fn interval(rate: f64) -> Duration {
-    Duration::from_secs_f64(1.0 / rate)
 }
 
 fn growing_pause(refusals: u32) -> Duration {
