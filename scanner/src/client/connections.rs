@@ -17,8 +17,6 @@ use url::Url;
 
 /// Pools that are kept; the one unused for longest goes first.
 const MAX_POOLS: usize = 128;
-/// Idle connections per host and pool.
-const MAX_IDLE_PER_HOST: usize = 32;
 const IDLE_TIMEOUT: Duration = Duration::from_mins(1);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Headers of one answer, in number; their size is bounded where they are read.
@@ -129,7 +127,8 @@ impl Connections {
             .referer(false)
             .retry(reqwest::retry::never())
             .connect_timeout(CONNECT_TIMEOUT)
-            .pool_max_idle_per_host(MAX_IDLE_PER_HOST)
+            // As many as the budget lets be under way: fewer would be closed and opened anew all the time.
+            .pool_max_idle_per_host(usize::MAX)
             .pool_idle_timeout(IDLE_TIMEOUT)
             .http1_max_headers(MAX_HEADERS)
             .http2_max_header_list_size(self.header_bytes)

@@ -11,7 +11,7 @@ use super::database::Database;
 use super::error::StoreError;
 
 /// Batches that may wait for the writer before callers have to.
-const QUEUE: usize = 64;
+const QUEUE: usize = 512;
 /// A transaction takes no more batches once it holds this much.
 const TRANSACTION_BATCHES: usize = 512;
 /// As [`TRANSACTION_BATCHES`], in bytes.
