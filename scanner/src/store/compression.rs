@@ -7,9 +7,10 @@
 //! ```
 //! A head says how much a tag shares with the one before and whether it has a time of its own; see
 //! [`crate::tag_set`]. The parts have little in common: lengths are a few small numbers, times are nearly
-//! random, the rests are digits and letters.
+//! random, the rests are digits and letters. No part is ever in memory by itself: the packed set is walked through once
+//! to count, and once for each part; reading goes along all parts at once.
 
-use super::huffman;
+use super::huffman::{Counts, Decoder, Encoder};
 use crate::tag_set::{InvalidTagSet, TagSet};
 use crate::varint;
 
@@ -48,93 +49,129 @@ pub(super) fn compress(tags: &TagSet) -> Vec<u8> {
 pub(super) fn decompress(bytes: &[u8]) -> Result<TagSet, Damage> {
     match bytes.split_first() {
         Some((&PLAIN, packed)) => Ok(TagSet::from_bytes(packed)?),
-        Some((&PARTS, parts)) => Ok(TagSet::from_bytes(&decompress_parts(parts)?)?),
+        Some((&PARTS, parts)) => decompress_parts(parts),
         Some(_) => Err(Damage::UnknownMethod),
         None => Err(Damage::CutShort),
     }
 }
 
+/// One tag of a packed set, in its parts.
+struct Entry<'e> {
+    head: u8,
+    length: u8,
+    time: &'e [u8],
+    rest: &'e [u8],
+}
+
+/// A part of every entry.
+type Part = fn(&Entry<'_>, &mut dyn FnMut(u8));
+
+const PARTS_IN_ORDER: [Part; 4] = [
+    |entry, take| take(entry.head),
+    |entry, take| take(entry.length),
+    |entry, take| entry.time.iter().copied().for_each(take),
+    |entry, take| entry.rest.iter().copied().for_each(take),
+];
+
 fn compress_parts(tags: &TagSet) -> Option<Vec<u8>> {
-    let (count, base, mut rest) = tags.parts();
+    let (count, base, entries) = tags.parts();
     if count == 0 {
         return None;
     }
-    let mut heads = Vec::with_capacity(count);
-    let mut lengths = Vec::with_capacity(count);
-    let mut times = Vec::new();
-    let mut suffixes = Vec::with_capacity(rest.len() - 2 * count);
-    for _ in 0..count {
-        let (&[head, length], behind) = rest.split_first_chunk()?;
-        heads.push(head);
-        lengths.push(length);
-        rest = behind;
-        if has_time(head) {
-            let (_, behind) = varint::read(rest)?;
-            times.extend_from_slice(rest.get(..rest.len() - behind.len())?);
-            rest = behind;
-        }
-        let (suffix, behind) = rest.split_at_checked(usize::from(length))?;
-        suffixes.extend_from_slice(suffix);
-        rest = behind;
-    }
-    let mut bytes = Vec::with_capacity(suffixes.len() / 2);
+    let mut counts = [const { Counts::new() }; 4];
+    walk(entries, |entry| {
+        let [heads, lengths, times, rests] = &mut counts;
+        heads.add(entry.head);
+        lengths.add(entry.length);
+        entry.time.iter().for_each(|&byte| times.add(byte));
+        entry.rest.iter().for_each(|&byte| rests.add(byte));
+    })?;
+    let mut bytes = Vec::with_capacity(entries.len() / 2);
     bytes.push(PARTS);
     varint::write(&mut bytes, count as u64);
     varint::write_signed(&mut bytes, base);
-    for part in [heads, lengths, times, suffixes] {
-        if !part.is_empty() {
-            huffman::compress(&part, &mut bytes);
+    for (part, counts) in PARTS_IN_ORDER.iter().zip(&counts) {
+        if !counts.is_empty() {
+            let mut encoder = Encoder::new(counts, &mut bytes);
+            walk(entries, |entry| part(entry, &mut |byte| encoder.push(byte)))?;
+            encoder.finish();
         }
     }
     Some(bytes)
 }
 
-fn decompress_parts(bytes: &[u8]) -> Result<Vec<u8>, Damage> {
+fn walk(mut entries: &[u8], mut visit: impl FnMut(&Entry<'_>)) -> Option<()> {
+    while let Some((&[head, length], mut rest)) = entries.split_first_chunk() {
+        let mut time = &[][..];
+        if has_time(head) {
+            let (_, behind) = varint::read(rest)?;
+            (time, rest) = rest.split_at_checked(rest.len() - behind.len())?;
+        }
+        let (own, behind) = rest.split_at_checked(usize::from(length))?;
+        visit(&Entry {
+            head,
+            length,
+            time,
+            rest: own,
+        });
+        entries = behind;
+    }
+    Some(())
+}
+
+fn decompress_parts(bytes: &[u8]) -> Result<TagSet, Damage> {
     let whole = bytes.len();
     let (count, rest) = varint::read(bytes).ok_or(Damage::CutShort)?;
     let (base, rest) = varint::read_signed(rest).ok_or(Damage::CutShort)?;
-    let part = |rest| huffman::decompress(rest, whole).ok_or(Damage::CutShort);
-    let (heads, rest) = part(rest)?;
-    let (lengths, rest) = part(rest)?;
-    if heads.len() as u64 != count || lengths.len() != heads.len() {
+    let part = |rest| Decoder::new(rest, whole).ok_or(Damage::CutShort);
+    let (mut heads, rest) = part(rest)?;
+    let (mut lengths, mut rest) = part(rest)?;
+    if heads.left() != count || lengths.left() != count {
         return Err(Damage::Parts);
     }
-    let (times, rest) = if heads.iter().any(|&head| has_time(head)) {
-        part(rest)?
-    } else {
-        (Vec::new(), rest)
-    };
-    let (suffixes, rest) = if lengths.iter().any(|&length| length > 0) {
-        part(rest)?
-    } else {
-        (Vec::new(), rest)
-    };
+    // The first entry always has a time.
+    let (mut times, behind) = part(rest)?;
+    rest = behind;
+    let mut own = None;
+    if !rest.is_empty() {
+        let (decoder, behind) = part(rest)?;
+        (own, rest) = (Some(decoder), behind);
+    }
     if !rest.is_empty() {
         return Err(Damage::Parts);
     }
-    let mut packed =
-        Vec::with_capacity(heads.len() + lengths.len() + times.len() + suffixes.len() + 16);
-    varint::write(&mut packed, count);
-    varint::write_signed(&mut packed, base);
-    let (mut times, mut suffixes) = (times.as_slice(), suffixes.as_slice());
-    for (&head, &length) in heads.iter().zip(&lengths) {
-        packed.extend_from_slice(&[head, length]);
+    let size = 2 * count + times.left() + own.as_ref().map_or(0, Decoder::left);
+    let mut entries = Vec::with_capacity(usize::try_from(size).map_err(|_| Damage::Parts)?);
+    for _ in 0..count {
+        let (Some(head), Some(length)) = (heads.next(), lengths.next()) else {
+            return Err(Damage::CutShort);
+        };
+        entries.extend_from_slice(&[head, length]);
         if has_time(head) {
-            let (_, behind) = varint::read(times).ok_or(Damage::Parts)?;
-            let time = times.get(..times.len() - behind.len());
-            packed.extend_from_slice(time.ok_or(Damage::Parts)?);
-            times = behind;
+            loop {
+                let byte = times.next().ok_or(Damage::Parts)?;
+                entries.push(byte);
+                if byte & 0x80 == 0 {
+                    break;
+                }
+            }
         }
-        let (suffix, behind) = suffixes
-            .split_at_checked(usize::from(length))
-            .ok_or(Damage::Parts)?;
-        packed.extend_from_slice(suffix);
-        suffixes = behind;
+        if length > 0 {
+            let own = own.as_mut().ok_or(Damage::Parts)?;
+            for _ in 0..length {
+                entries.push(own.next().ok_or(Damage::Parts)?);
+            }
+        }
     }
-    if !times.is_empty() || !suffixes.is_empty() {
+    let is_at_end = heads.is_at_end()
+        && lengths.is_at_end()
+        && times.is_at_end()
+        && own.is_none_or(|own| own.is_at_end());
+    if !is_at_end {
         return Err(Damage::Parts);
     }
-    Ok(packed)
+    let count = usize::try_from(count).map_err(|_| Damage::Parts)?;
+    Ok(TagSet::from_entries(count, base, entries)?)
 }
 
 const fn has_time(head: u8) -> bool {

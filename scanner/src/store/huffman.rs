@@ -4,106 +4,242 @@
 //! dictionary to find, but a handful of symbols that need four bits rather than eight.
 //!
 //! ```text
-//! string = symbols in the string (varint), symbols in the table (1 byte, less one), table, bits
+//! string = symbols in the string (varint), bytes of bits (varint), symbols in the table (1 byte, less one), table, bits
 //! table  = (symbol, length of its code)*, symbols ascending; one symbol alone has no code and no bits
 //! bits   = the codes, most significant bit first, filled up with zeros
 //! ```
+//! Neither side holds a whole string in memory: an [`Encoder`] is told the [`Counts`] first and then each symbol again,
+//! a [`Decoder`] gives one symbol after the other.
 
 use crate::varint;
 
-/// The longest code. A table of this many bits decodes one symbol per look-up.
+/// The longest code. A table of as many bits decodes one symbol per look-up.
 const MAX_BITS: u8 = 12;
 
 /// A string of one symbol takes no bits: so many of it are believed beside so many bytes of everything.
 const MAX_RUN_PER_BYTE: u64 = 64;
 
-/// Appends `symbols`, which must not be empty, in coded form.
-pub(super) fn compress(symbols: &[u8], to: &mut Vec<u8>) {
-    let mut counts = [0_u32; 256];
-    for &symbol in symbols {
-        counts[usize::from(symbol)] += 1;
-    }
-    let lengths = code_lengths(&counts);
-    varint::write(to, symbols.len() as u64);
-    let used = counts.iter().filter(|&&count| count > 0).count();
-    to.push(u8::try_from(used.saturating_sub(1)).unwrap_or(u8::MAX));
-    for (symbol, length) in (0_u8..=255).zip(&lengths) {
-        if counts[usize::from(symbol)] > 0 {
-            to.extend_from_slice(&[symbol, *length]);
-        }
-    }
-    if used < 2 {
-        return;
-    }
-    let codes = codes(&lengths);
-    let mut bits = 0_u64;
-    let mut filled = 0_u32;
-    for &symbol in symbols {
-        let length = u32::from(lengths[usize::from(symbol)]);
-        bits = bits << length | u64::from(codes[usize::from(symbol)]);
-        filled += length;
-        if filled >= 32 {
-            filled -= 32;
-            to.extend_from_slice(&low_half(bits >> filled).to_be_bytes());
-        }
-    }
-    let rest = low_half(bits << (32 - filled)).to_be_bytes();
-    to.extend_from_slice(rest.get(..filled.div_ceil(8) as usize).unwrap_or_default());
+/// How often each symbol occurs in a string.
+#[derive(Debug, Clone)]
+pub(super) struct Counts {
+    of: [u32; 256],
+    all: u64,
 }
 
-/// Reads one coded string from the front; gives it and what follows. `whole` is the length of everything
-/// that is being read, by which a string's own length is judged.
-pub(super) fn decompress(from: &[u8], whole: usize) -> Option<(Vec<u8>, &[u8])> {
-    let (count, rest) = varint::read(from)?;
-    let (&used, mut rest) = rest.split_first()?;
-    let mut lengths = [0_u8; 256];
-    let mut last = None;
-    let mut symbol = 0;
-    for _ in 0..=used {
-        let (&[next, length], behind) = rest.split_first_chunk()?;
-        if last.is_some_and(|last| next <= last) || length > MAX_BITS {
-            return None;
+/// Appends a string of which the counts are known, symbol by symbol.
+#[derive(Debug)]
+pub(super) struct Encoder<'t> {
+    to: &'t mut Vec<u8>,
+    codes: [(u16, u8); 256],
+    bits: u64,
+    filled: u32,
+}
+
+/// Gives a string's symbols one after the other.
+#[derive(Debug)]
+pub(super) struct Decoder<'f> {
+    /// Symbols not given yet.
+    left: u64,
+    symbols: Symbols<'f>,
+}
+
+#[derive(Debug)]
+enum Symbols<'f> {
+    One(u8),
+    Coded {
+        /// What every so many bits begin with.
+        table: Vec<(u8, u8)>,
+        width: u8,
+        rest: &'f [u8],
+        bits: u64,
+        filled: u32,
+        /// Bits past the end that were read as zeros.
+        past: u32,
+    },
+}
+
+impl Counts {
+    pub(super) const fn new() -> Self {
+        Self {
+            of: [0; 256],
+            all: 0,
         }
-        lengths[usize::from(next)] = length;
-        (symbol, last, rest) = (next, Some(next), behind);
     }
-    if used == 0 {
-        let believed = MAX_RUN_PER_BYTE.saturating_mul(whole as u64);
-        let count = usize::try_from(count).ok().filter(|_| count <= believed)?;
-        return Some((vec![symbol; count], rest));
+
+    pub(super) const fn add(&mut self, symbol: u8) {
+        self.of[symbol as usize] += 1;
+        self.all += 1;
     }
-    if count > (rest.len() as u64).saturating_mul(8) {
-        return None;
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.all == 0
     }
-    let table = decoding_table(&lengths)?;
-    let mut symbols = Vec::with_capacity(usize::try_from(count).ok()?);
-    let mut bits = 0_u64;
-    let mut filled = 0_u32;
-    let mut taken = 0;
-    for _ in 0..count {
-        while filled < u32::from(MAX_BITS) {
-            // Past the end come zeros; whether they were used is looked at afterwards.
-            let byte = rest.get(taken).copied().unwrap_or_default();
-            taken += 1;
-            bits = bits << 8 | u64::from(byte);
-            filled += 8;
+
+    fn used(&self) -> impl Iterator<Item = u8> {
+        (0_u8..=255)
+            .zip(&self.of)
+            .filter(|(_, count)| **count > 0)
+            .map(|(symbol, _)| symbol)
+    }
+}
+
+impl<'t> Encoder<'t> {
+    /// Begins a string, which must not be empty.
+    pub(super) fn new(counts: &Counts, to: &'t mut Vec<u8>) -> Self {
+        let lengths = code_lengths(counts);
+        let used: Vec<u8> = counts.used().collect();
+        let bits: u64 = if used.len() < 2 {
+            0
+        } else {
+            used.iter()
+                .map(|&symbol| {
+                    u64::from(counts.of[usize::from(symbol)]) * u64::from(lengths[usize::from(symbol)])
+                })
+                .sum()
+        };
+        varint::write(to, counts.all);
+        varint::write(to, bits.div_ceil(8));
+        to.push(u8::try_from(used.len().saturating_sub(1)).unwrap_or(u8::MAX));
+        for &symbol in &used {
+            to.extend_from_slice(&[symbol, lengths[usize::from(symbol)]]);
         }
-        let at = (bits >> (filled - u32::from(MAX_BITS))) & ((1 << MAX_BITS) - 1);
-        let (symbol, length) = *table.get(usize::try_from(at).ok()?)?;
-        if length == 0 {
-            return None;
+        Self {
+            codes: if used.len() < 2 {
+                [(0, 0); 256]
+            } else {
+                codes(&lengths, used)
+            },
+            to,
+            bits: 0,
+            filled: 0,
         }
-        symbols.push(symbol);
-        filled -= u32::from(length);
     }
-    let unused = filled / 8;
-    let used = taken.checked_sub(unused as usize)?;
-    Some((symbols, rest.get(used..)?))
+
+    /// The next symbol.
+    pub(super) fn push(&mut self, symbol: u8) {
+        let (code, length) = self.codes[usize::from(symbol)];
+        self.bits = self.bits << length | u64::from(code);
+        self.filled += u32::from(length);
+        if self.filled >= 32 {
+            self.filled -= 32;
+            let word = low_half(self.bits >> self.filled).to_be_bytes();
+            self.to.extend_from_slice(&word);
+        }
+    }
+
+    /// The string has ended.
+    pub(super) fn finish(self) {
+        let rest = low_half(self.bits << (32 - self.filled)).to_be_bytes();
+        let bytes = self.filled.div_ceil(8) as usize;
+        self.to
+            .extend_from_slice(rest.get(..bytes).unwrap_or_default());
+    }
+}
+
+impl<'f> Decoder<'f> {
+    /// Begins to read a string at the front; gives what follows as well. `whole` is the length of everything that is
+    /// being read, by which a string's own length is judged.
+    pub(super) fn new(from: &'f [u8], whole: usize) -> Option<(Self, &'f [u8])> {
+        let (count, rest) = varint::read(from)?;
+        let (bytes, rest) = varint::read(rest)?;
+        let (&used, mut rest) = rest.split_first()?;
+        let mut lengths = [0_u8; 256];
+        let mut symbols = Vec::with_capacity(usize::from(used) + 1);
+        for _ in 0..=used {
+            let (&[next, length], behind) = rest.split_first_chunk()?;
+            if symbols.last().is_some_and(|last| next <= *last) || length > MAX_BITS {
+                return None;
+            }
+            lengths[usize::from(next)] = length;
+            symbols.push(next);
+            rest = behind;
+        }
+        let (bits, behind) = rest.split_at_checked(usize::try_from(bytes).ok()?)?;
+        let symbols = if let &[symbol] = symbols.as_slice() {
+            if count > MAX_RUN_PER_BYTE.saturating_mul(whole as u64) || !bits.is_empty() {
+                return None;
+            }
+            Symbols::One(symbol)
+        } else {
+            if count > bytes.saturating_mul(8) {
+                return None;
+            }
+            let (table, width) = decoding_table(&lengths, symbols)?;
+            Symbols::Coded {
+                table,
+                width,
+                rest: bits,
+                bits: 0,
+                filled: 0,
+                past: 0,
+            }
+        };
+        let decoder = Self {
+            left: count,
+            symbols,
+        };
+        Some((decoder, behind))
+    }
+
+    /// How many symbols were not given yet.
+    pub(super) const fn left(&self) -> u64 {
+        self.left
+    }
+
+    /// The next symbol; `None` at the end, and where the bits make no sense.
+    pub(super) fn next(&mut self) -> Option<u8> {
+        self.left = self.left.checked_sub(1)?;
+        match &mut self.symbols {
+            Symbols::One(symbol) => Some(*symbol),
+            Symbols::Coded {
+                table,
+                width,
+                rest,
+                bits,
+                filled,
+                past,
+            } => {
+                if *filled < u32::from(*width) {
+                    let word = if let Some((&word, behind)) = rest.split_first_chunk() {
+                        *rest = behind;
+                        word
+                    } else {
+                        // Past the end come zeros; whether they were used is looked at below.
+                        let mut last = [0; 4];
+                        *past += 32;
+                        for (to, from) in last.iter_mut().zip(*rest) {
+                            *to = *from;
+                            *past -= 8;
+                        }
+                        *rest = &[];
+                        last
+                    };
+                    *bits = *bits << 32 | u64::from(u32::from_be_bytes(word));
+                    *filled += 32;
+                }
+                let at = (*bits >> (*filled - u32::from(*width))) & ((1 << *width) - 1);
+                let (symbol, length) = *table.get(usize::try_from(at).ok()?)?;
+                *filled -= u32::from(length);
+                (length > 0 && *filled >= *past).then_some(symbol)
+            }
+        }
+    }
+
+    /// Whether all was given and nothing is left over.
+    pub(super) fn is_at_end(&self) -> bool {
+        self.left == 0
+            && match &self.symbols {
+                Symbols::One(_) => true,
+                Symbols::Coded {
+                    rest, filled, past, ..
+                } => rest.is_empty() && filled.saturating_sub(*past) < 8,
+            }
+    }
 }
 
 /// Code lengths of a Huffman code for these counts; 0 for symbols that do not occur.
-fn code_lengths(counts: &[u32; 256]) -> [u8; 256] {
-    let mut counts = *counts;
+fn code_lengths(counts: &Counts) -> [u8; 256] {
+    let mut counts = counts.of;
     loop {
         let lengths = unbounded_lengths(&counts);
         if lengths.iter().all(|&length| length <= MAX_BITS) {
@@ -153,35 +289,41 @@ fn unbounded_lengths(counts: &[u32; 256]) -> [u8; 256] {
     lengths
 }
 
-/// The canonical codes of these lengths: shorter before longer, then by symbol.
-fn codes(lengths: &[u8; 256]) -> [u16; 256] {
-    let mut codes = [0; 256];
-    let mut code = 0_u16;
-    for length in 1..=MAX_BITS {
-        code <<= 1;
-        for (symbol, _) in lengths.iter().enumerate().filter(|(_, l)| **l == length) {
-            codes[symbol] = code;
-            code = code.wrapping_add(1);
-        }
+/// The canonical codes of these lengths, with them: shorter before longer, then by symbol.
+fn codes(lengths: &[u8; 256], mut used: Vec<u8>) -> [(u16, u8); 256] {
+    used.sort_by_key(|&symbol| lengths[usize::from(symbol)]);
+    let mut codes = [(0, 0); 256];
+    let (mut code, mut before) = (0_u16, 0_u8);
+    for symbol in used {
+        let length = lengths[usize::from(symbol)];
+        code <<= length - before;
+        before = length;
+        codes[usize::from(symbol)] = (code, length);
+        code = code.wrapping_add(1);
     }
     codes
 }
 
-/// What every [`MAX_BITS`] bits begin with: a symbol and its code's length. `None` when the lengths are
-/// those of no code.
-fn decoding_table(lengths: &[u8; 256]) -> Option<Vec<(u8, u8)>> {
-    let mut table = Vec::with_capacity(1 << MAX_BITS);
-    for length in 1..=MAX_BITS {
-        for (symbol, _) in (0_u8..=255).zip(lengths).filter(|(_, l)| **l == length) {
-            let end = table.len() + (1 << (MAX_BITS - length));
-            if end > 1 << MAX_BITS {
-                return None;
-            }
-            table.resize(end, (symbol, length));
-        }
+/// What as many bits as the longest code has begin with, a symbol and its code's length, and that number. `None` when
+/// the lengths are those of no code.
+fn decoding_table(lengths: &[u8; 256], mut used: Vec<u8>) -> Option<(Vec<(u8, u8)>, u8)> {
+    used.sort_by_key(|&symbol| lengths[usize::from(symbol)]);
+    let (first, last) = (*used.first()?, *used.last()?);
+    let (shortest, width) = (lengths[usize::from(first)], lengths[usize::from(last)]);
+    if shortest == 0 {
+        return None;
     }
-    table.resize(1 << MAX_BITS, (0, 0));
-    Some(table)
+    let mut table = Vec::with_capacity(1 << width);
+    for symbol in used {
+        let length = lengths[usize::from(symbol)];
+        let end = table.len() + (1 << (width - length));
+        if end > 1 << width {
+            return None;
+        }
+        table.resize(end, (symbol, length));
+    }
+    table.resize(1 << width, (0, 0));
+    Some((table, width))
 }
 
 #[expect(
@@ -197,11 +339,28 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn decompress(bytes: &[u8]) -> Option<(Vec<u8>, &[u8])> {
+        let (mut decoder, rest) = Decoder::new(bytes, bytes.len())?;
+        let mut symbols = Vec::new();
+        while decoder.left() > 0 {
+            symbols.push(decoder.next()?);
+        }
+        decoder.is_at_end().then_some((symbols, rest))
+    }
+
     fn round_trip(symbols: &[u8]) -> Vec<u8> {
+        let mut counts = Counts::new();
+        for &symbol in symbols {
+            counts.add(symbol);
+        }
         let mut bytes = Vec::new();
-        compress(symbols, &mut bytes);
+        let mut encoder = Encoder::new(&counts, &mut bytes);
+        for &symbol in symbols {
+            encoder.push(symbol);
+        }
+        encoder.finish();
         bytes.extend_from_slice(b"after");
-        let (read, rest) = decompress(&bytes, bytes.len()).unwrap();
+        let (read, rest) = decompress(&bytes).unwrap();
         assert_eq!(read, symbols);
         assert_eq!(rest, b"after");
         bytes
@@ -246,7 +405,7 @@ mod tests {
 
         #[test]
         fn survives_any_bytes(bytes: Vec<u8>) {
-            if let Some((symbols, _)) = decompress(&bytes, bytes.len()) {
+            if let Some((symbols, _)) = decompress(&bytes) {
                 prop_assert!(symbols.len() <= 64 * bytes.len());
             }
         }

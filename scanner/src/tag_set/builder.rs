@@ -12,6 +12,9 @@ use super::packed::{Entry, Reader, Writer};
 /// So many tags are collected as text before they are sorted and packed.
 const RUN: usize = 8192;
 
+/// For so many tags there is room from the start: most repositories have no more.
+const FIRST: usize = 1000;
+
 /// Collects the tags of a listing, page by page, in whatever order the registry gives them.
 ///
 /// A long listing is packed as it comes in, so that a million tags take little more than they will in the
@@ -46,6 +49,10 @@ impl TagSetBuilder {
             // A run has at most a megabyte and a tag 128 bytes.
             return;
         };
+        if self.text.capacity() == 0 {
+            self.text.reserve(FIRST * 16);
+            self.tags.reserve(FIRST);
+        }
         self.text.extend_from_slice(bytes);
         self.tags.push((start, len));
         self.len += 1;
@@ -179,11 +186,14 @@ impl TagSetBuilder {
             text.get(start..start + usize::from(len))
                 .unwrap_or_default()
         };
-        if !self.tags.is_sorted_by(|a, b| tag(a) > tag(b)) {
+        if self.tags.is_sorted_by(|a, b| tag(a) < tag(b)) {
+            // As the specification wants it, and most registries do it.
+            self.tags.reverse();
+        } else if !self.tags.is_sorted_by(|a, b| tag(a) > tag(b)) {
             self.tags.sort_unstable_by(|a, b| tag(b).cmp(tag(a)));
             self.tags.dedup_by(|a, b| tag(a) == tag(b));
         }
-        let mut writer = Writer::new(0);
+        let mut writer = Writer::with_capacity(self.text.len() / 2 + 3 * self.tags.len(), 0);
         for place in &self.tags {
             writer.push(tag(place), 0);
         }

@@ -98,8 +98,17 @@ pub(super) struct Writer {
 impl Writer {
     /// `base`: seconds since 1970, best the time most tags were first seen at.
     pub(super) const fn new(base: i64) -> Self {
+        Self::into(Vec::new(), base)
+    }
+
+    /// Writes so many bytes without making room in between.
+    pub(super) fn with_capacity(bytes: usize, base: i64) -> Self {
+        Self::into(Vec::with_capacity(bytes), base)
+    }
+
+    const fn into(entries: Vec<u8>, base: i64) -> Self {
         Self {
-            entries: Vec::new(),
+            entries,
             blocks: Vec::new(),
             len: 0,
             base,
@@ -178,12 +187,21 @@ impl TagSet {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, InvalidTagSet> {
         let (len, rest) = varint::read(bytes).ok_or(InvalidTagSet("it has no count"))?;
         let (base, entries) = varint::read_signed(rest).ok_or(InvalidTagSet("it has no time"))?;
-        if len > entries.len() as u64 / 2 {
+        let len = usize::try_from(len).map_err(|_| InvalidTagSet("its count is too large"))?;
+        Self::from_entries(len, base, entries.to_vec())
+    }
+
+    /// A set of `len` entries that came from anywhere; checks every tag and the order.
+    pub(crate) fn from_entries(
+        len: usize,
+        base: i64,
+        entries: Vec<u8>,
+    ) -> Result<Self, InvalidTagSet> {
+        if len > entries.len() / 2 {
             return Err(InvalidTagSet("it is shorter than its count says"));
         }
-        let len = usize::try_from(len).map_err(|_| InvalidTagSet("its count is too large"))?;
         let mut blocks = Vec::with_capacity(len.div_ceil(BLOCK));
-        let mut reader = Reader::new(entries, base);
+        let mut reader = Reader::new(&entries, base);
         let mut previous = [0; MAX_TAG_LENGTH];
         let mut previous_len = None;
         for index in 0..len {
@@ -214,7 +232,7 @@ impl TagSet {
             return Err(InvalidTagSet("it goes on after its last tag"));
         }
         Ok(Self {
-            entries: entries.into(),
+            entries: entries.into_boxed_slice(),
             blocks: blocks.into_boxed_slice(),
             len,
             base,

@@ -98,7 +98,7 @@ impl Walk<'_, '_> {
         if gives_links || listed != u64::from(size) || !self.ascending {
             return None;
         }
-        let last = self.last.as_ref()?;
+        let last = self.last.get()?;
         let mut next = url.clone();
         next.query_pairs_mut()
             .clear()

@@ -2,7 +2,7 @@
 
 use super::next_page::{PageContent, hash};
 use super::problem::malformed;
-use super::walk::Walk;
+use super::walk::{LastTag, Walk};
 use crate::client::error_body::ErrorBody;
 use crate::client::exchange::{Answer, Ask};
 use crate::client::list_page::ListPage;
@@ -71,7 +71,7 @@ impl Walk<'_, '_> {
         };
         self.tags.push_up_to(self.request.known, greatest.as_ref());
         self.pages = self.etags.unchanged;
-        self.last = self.page_end.clone();
+        self.last = LastTag::from(self.page_end.as_ref());
     }
 
     /// Not a page. Some registries refuse the page size rather than give less.
@@ -168,7 +168,7 @@ impl Walk<'_, '_> {
         self.pages += 1;
         self.etags
             .modified(url, answer.header(header::ETAG), self.page_end.as_ref());
-        self.page_end.clone_from(&self.last);
+        self.page_end = self.last.get().map(TagRef::to_owned);
         content.gained = (self.tags.len() - before) as u64;
         self.next(url, answer, &content)
     }
@@ -189,8 +189,8 @@ impl Walk<'_, '_> {
             return;
         }
         if self.ascending {
-            self.ascending = self.last.as_ref().is_none_or(|last| tag > last.as_ref());
-            self.last = Some(tag.to_owned());
+            self.ascending = self.last.is_before(tag);
+            self.last.set(tag);
         }
         self.tags.push(tag);
     }

@@ -12,7 +12,7 @@ use crate::store::{ListingOrder, PartialListing, RegistryMemory};
 use crate::tag_set::TagSetBuilder;
 use jiff::Timestamp;
 use std::collections::HashSet;
-use tagline_policy::Tag;
+use tagline_policy::{Tag, TagRef};
 use tokio::time::Instant;
 use url::Url;
 
@@ -28,7 +28,7 @@ pub(super) struct Walk<'w, 'a> {
     /// Pages whose tags are in `tags`.
     pub(super) pages: u32,
     pub(super) seen: HashSet<u64>,
-    pub(super) last: Option<Tag>,
+    pub(super) last: LastTag,
     /// The last tag of the last page that was read to its end.
     pub(super) page_end: Option<Tag>,
     pub(super) ascending: bool,
@@ -39,6 +39,32 @@ pub(super) struct Walk<'w, 'a> {
     started_at: Timestamp,
     memory: RegistryMemory,
     pace: Pace,
+}
+
+/// The last tag that was listed, in a place of its own: it is another one for every tag.
+#[derive(Debug, Default)]
+pub(super) struct LastTag(String);
+
+impl LastTag {
+    pub(super) fn get(&self) -> Option<TagRef<'_>> {
+        TagRef::new(&self.0).ok()
+    }
+
+    pub(super) fn set(&mut self, tag: TagRef<'_>) {
+        self.0.clear();
+        self.0.push_str(tag.as_str());
+    }
+
+    /// Whether the list is still in order with this one next.
+    pub(super) fn is_before(&self, tag: TagRef<'_>) -> bool {
+        self.0.as_str() < tag.as_str()
+    }
+}
+
+impl From<Option<&Tag>> for LastTag {
+    fn from(tag: Option<&Tag>) -> Self {
+        Self(tag.map(|tag| tag.as_str().to_owned()).unwrap_or_default())
+    }
 }
 
 /// Only tags after one are asked for.
@@ -72,7 +98,7 @@ impl<'w, 'a> Walk<'w, 'a> {
             bytes: 0,
             pages: 0,
             seen: HashSet::new(),
-            last: None,
+            last: LastTag::default(),
             page_end: None,
             ascending: true,
             newer: None,
@@ -123,8 +149,8 @@ impl<'w, 'a> Walk<'w, 'a> {
         self.started_at = partial.started_at;
         // Whether they were in order was remembered with them.
         self.ascending = self.memory.order == Some(ListingOrder::Lexical);
-        self.last = partial.tags.greatest().filter(|_| self.ascending);
-        self.page_end.clone_from(&self.last);
+        self.page_end = partial.tags.greatest().filter(|_| self.ascending);
+        self.last = LastTag::from(self.page_end.as_ref());
         self.tags.push_all(&partial.tags);
         // The first pages' are not known.
         self.etags = Etags::default();
