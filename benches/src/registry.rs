@@ -198,12 +198,7 @@ impl Registry {
     }
 
     /// Tags after `last`, at most `n`.
-    fn page(
-        &self,
-        target: &str,
-        pages: &mut HashMap<(u32, u32), Arc<[u8]>>,
-        answer: &mut Vec<u8>,
-    ) {
+    fn page(&self, target: &str, pages: &mut HashMap<(u32, u32), Arc<[u8]>>, answer: &mut Vec<u8>) {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let value = |name: &str| {
             query

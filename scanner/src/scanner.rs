@@ -107,18 +107,19 @@ impl Scanner {
         request: impl Into<ScanRequest>,
     ) -> Result<Scan, ScanError> {
         let request = request.into();
-        let run = (target.key(), request.mode.clone());
+        let key = target.key();
+        let run = (key.clone(), request.mode.clone());
         let (scanner, target) = (self.clone(), target.clone());
-        let scan = move || async move { scanner.scan_now(&target, &request).await };
+        let scan = move || async move { scanner.scan_now(key, &target, &request).await };
         self.inner.scans.run(run, scan).await
     }
 
     async fn scan_now(
         &self,
+        key: TargetKey,
         target: &ScanTarget,
         request: &ScanRequest,
     ) -> Result<Scan, ScanError> {
-        let key = target.key();
         let known = self.known(&key).map_err(|error| stored(&error, target))?;
         let mut session = self.session(&target.image, &target.access, request).await?;
         let listed = self.list(&mut session, target, &key, &known, request).await;
@@ -144,6 +145,8 @@ impl Scanner {
         };
         let batch = if merged.is_changed() || known.is_new {
             Batch::new().complete(&key, now, &merged.tags, memory)
+        } else if known.partial.is_none() && known.memory.differs_only_in_time(&memory) {
+            Batch::new().confirmed(&key, now, memory.full_listing_at)
         } else {
             Batch::new().unchanged(&key, now, memory)
         };
@@ -311,12 +314,12 @@ impl Scanner {
             .collect())
     }
 
-    async fn session(
-        &self,
-        image: &ImageName,
-        access: &Access,
-        request: &ScanRequest,
-    ) -> Result<Session<'_>, ScanError> {
+    async fn session<'a>(
+        &'a self,
+        image: &'a ImageName,
+        access: &'a Access,
+        request: &'a ScanRequest,
+    ) -> Result<Session<'a>, ScanError> {
         Session::open(
             &self.inner.registries,
             image.registry(),

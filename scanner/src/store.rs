@@ -26,6 +26,7 @@ mod state;
 mod tables;
 mod transaction;
 mod upkeep;
+mod view;
 mod writer;
 
 pub use batch::Batch;
@@ -207,7 +208,7 @@ impl fmt::Debug for TagStore {
 /// its input: for the fuzz targets.
 pub fn read_any_bytes(bytes: &[u8]) {
     let _ = compression::decompress(bytes);
-    let _ = record::read_record(bytes);
+    let _ = record::read_record(bytes, None);
     let _ = PartialListing::from_bytes(bytes);
     let _ = TagDigest::from_bytes(bytes);
     let _ = crate::TagSet::from_bytes(bytes);

@@ -261,7 +261,10 @@ impl BudgetState {
     pub(crate) fn is_fresh(&self, now: Instant) -> bool {
         self.in_flight == 0
             && self.blocked_until(now).is_none()
-            && self.bucket.as_ref().is_none_or(|bucket| bucket.is_full(now))
+            && self
+                .bucket
+                .as_ref()
+                .is_none_or(|bucket| bucket.is_full(now))
             && self.rate() == self.limits.rate.as_per_second()
             && self.quotas.iter().flatten().all(|quota| quota.until <= now)
     }

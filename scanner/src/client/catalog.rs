@@ -103,7 +103,7 @@ async fn page(
             detail: "there are no `repositories` in the answer".to_owned(),
         }));
     }
-    let link = next_link(&answer.headers).map_err(|problem| fail(refused(problem, &host, "")))?;
+    let link = next_link(answer.headers()).map_err(|problem| fail(refused(problem, &host, "")))?;
     link.map(|link| resolve(&link, url).map_err(|problem| fail(refused(problem, &host, &link))))
         .transpose()
 }

@@ -54,7 +54,6 @@ pub(crate) struct Channel<'a> {
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
     /// Where the answer came from, after redirects.
     pub(crate) url: Url,
     /// Whether that is this machine or an inner network.
@@ -186,7 +185,7 @@ impl Channel<'_> {
         let is_from_inside =
             self.connections
                 .is_from_inside(self.settings, &ask.url, response.remote_addr());
-        let headers = response.headers().clone();
+        let headers = response.headers();
         let size: usize = headers
             .iter()
             .map(|(name, value)| name.as_str().len() + value.len() + 4)
@@ -199,19 +198,18 @@ impl Channel<'_> {
             });
         }
         let now = SystemTime::now();
-        if let Some(allowance) = allowance(&headers, now) {
+        if let Some(allowance) = allowance(headers, now) {
             permit.learn(allowance);
         }
         let status = response.status();
         permit.judge(match status {
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-                Verdict::Refused(retry_after(&headers, now))
+                Verdict::Refused(retry_after(headers, now))
             }
             _ => Verdict::Served,
         });
         Ok(Answer {
             status,
-            headers,
             url: ask.url.clone(),
             is_from_inside,
             body: response,
@@ -230,9 +228,14 @@ impl Answer {
         host_of(&self.url)
     }
 
+    /// All headers.
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        self.body.headers()
+    }
+
     /// A header as text.
     pub(crate) fn header(&self, name: impl header::AsHeaderName) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
+        self.headers().get(name)?.to_str().ok()
     }
 
     /// The next part of the body; `None` at its end.
@@ -298,7 +301,7 @@ impl Answer {
     /// The registry refused for lack of allowance in its body, with a status that does not say so.
     pub(crate) fn refuse(&self) {
         self.permit.judge(Verdict::Refused(retry_after(
-            &self.headers,
+            self.headers(),
             SystemTime::now(),
         )));
     }

@@ -6,9 +6,12 @@
 use super::challenge::Challenge;
 use super::connections::ConnectionSettings;
 use super::token::Tokens;
+use crate::settings::{EffectiveSettings, ScannerOptions};
 use crate::sync::lock;
+use crate::target::Access;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
+use tagline_policy::Registry;
 use url::Url;
 
 /// Registries that are remembered before all unused ones are forgotten.
@@ -28,6 +31,23 @@ pub(crate) struct HostKey {
 #[derive(Debug, Default)]
 pub(crate) struct Hosts {
     by_key: Mutex<HashMap<HostKey, Arc<Host>>>,
+    by_registry: Mutex<ByRegistry>,
+}
+
+/// What was found out from these options.
+#[derive(Debug, Default)]
+struct ByRegistry {
+    options: Option<Arc<ScannerOptions>>,
+    reached: HashMap<Registry, Arc<Reached>>,
+}
+
+/// What the settings say about a registry: found out once, not for every scan.
+#[derive(Debug)]
+pub(crate) struct Reached {
+    pub(crate) settings: EffectiveSettings,
+    endpoint: Url,
+    /// As it is reached by those who bring no settings of their own.
+    plainly: Arc<Host>,
 }
 
 /// One registry, reached in one way.
@@ -60,7 +80,76 @@ pub(crate) struct Learned {
 }
 
 impl Hosts {
-    pub(crate) fn get(&self, key: HostKey) -> Arc<Host> {
+    /// How a registry is reached by the settings; `None` where its name makes no address.
+    pub(crate) fn reached(
+        &self,
+        registry: &Registry,
+        options: &Arc<ScannerOptions>,
+    ) -> Option<Arc<Reached>> {
+        {
+            let mut known = lock(&self.by_registry);
+            let is_same = |known: &Arc<_>| Arc::ptr_eq(known, options);
+            if !known.options.as_ref().is_some_and(is_same) {
+                known.options = Some(Arc::clone(options));
+                known.reached.clear();
+            } else if let Some(reached) = known.reached.get(registry) {
+                return Some(Arc::clone(reached));
+            }
+        }
+        let settings = options.settings_for(registry);
+        let endpoint = match &settings.endpoint {
+            Some(endpoint) => endpoint.clone(),
+            None => Url::parse(&format!("https://{}/", registry.api_host())).ok()?,
+        };
+        let plainly = self.get(HostKey {
+            endpoint: endpoint.clone(),
+            insecure: settings.insecure,
+            connection: ConnectionSettings {
+                tls: settings.tls.clone(),
+                proxy: settings.proxy.clone(),
+            },
+        });
+        let reached = Arc::new(Reached {
+            settings,
+            endpoint,
+            plainly,
+        });
+        let mut known = lock(&self.by_registry);
+        if known.reached.len() >= REMEMBERED {
+            known.reached.clear();
+        }
+        // Unless there are other options by now.
+        if known
+            .options
+            .as_ref()
+            .is_some_and(|known| Arc::ptr_eq(known, options))
+        {
+            known.reached.insert(registry.clone(), Arc::clone(&reached));
+        }
+        Some(reached)
+    }
+
+    /// The registry as it is reached in this way.
+    pub(crate) fn host(&self, reached: &Reached, access: &Access) -> Arc<Host> {
+        if access.tls.is_default() && access.proxy.is_none() && !access.insecure {
+            return Arc::clone(&reached.plainly);
+        }
+        let settings = &reached.settings;
+        self.get(HostKey {
+            endpoint: reached.endpoint.clone(),
+            insecure: access.insecure || settings.insecure,
+            connection: ConnectionSettings {
+                tls: if access.tls.is_default() {
+                    settings.tls.clone()
+                } else {
+                    access.tls.clone()
+                },
+                proxy: access.proxy.clone().or_else(|| settings.proxy.clone()),
+            },
+        })
+    }
+
+    fn get(&self, key: HostKey) -> Arc<Host> {
         let mut by_key = lock(&self.by_key);
         if let Some(host) = by_key.get(&key) {
             return Arc::clone(host);

@@ -2,10 +2,9 @@
 //! one credential after the other.
 
 use super::challenge::{self, Challenge};
-use super::connections::ConnectionSettings;
 use super::error_body::{ErrorBody, MAX_ERROR_BODY, is_html};
 use super::exchange::{Answer, Ask, Channel, host_of};
-use super::host::{Host, HostKey};
+use super::host::{Host, Reached};
 use super::redaction::Redaction;
 use super::token::{Fingerprint, Scope};
 use super::{Registries, realm};
@@ -33,17 +32,24 @@ pub(crate) struct Session<'a> {
     pub(crate) client: &'a Registries,
     pub(crate) host: Arc<Host>,
     pub(crate) options: Arc<ScannerOptions>,
-    pub(crate) settings: EffectiveSettings,
+    reached: Arc<Reached>,
     pub(crate) counts: RequestCounts,
     pub(super) redaction: Redaction,
-    subject: String,
-    label: String,
+    subject: Subject<'a>,
+    label: &'a str,
     credentials: Vec<Credential>,
     scope: Scope,
     priority: Priority,
-    tenant: Arc<str>,
+    tenant: &'a Arc<str>,
     /// The proxy is the target's own, so its requests have a budget of their own.
     own_proxy: Option<String>,
+}
+
+/// What is talked about, for errors.
+#[derive(Debug, Clone, Copy)]
+struct Subject<'a> {
+    registry: &'a Registry,
+    image: Option<&'a ImageName>,
 }
 
 /// How the credential was shown.
@@ -59,13 +65,13 @@ impl<'a> Session<'a> {
     /// Finds the credentials and the settings. Asks nothing yet.
     pub(crate) async fn open(
         client: &'a Registries,
-        registry: &Registry,
-        image: Option<&ImageName>,
-        access: &Access,
+        registry: &'a Registry,
+        image: Option<&'a ImageName>,
+        access: &'a Access,
         priority: Priority,
-        tenant: &Arc<str>,
+        tenant: &'a Arc<str>,
     ) -> Result<Self, ScanError> {
-        let subject = image.map_or_else(|| registry.to_string(), ToString::to_string);
+        let subject = Subject { registry, image };
         let repository = image.map(ImageName::repository);
         let scope = repository.map_or_else(Scope::catalog, |name| Scope::pull(name.as_str()));
         let credentials = access.credentials.candidates(registry, repository).await;
@@ -73,48 +79,35 @@ impl<'a> Session<'a> {
             Problem::Credentials(error).during(Operation::FindCredentials, &subject)
         })?;
         let options = client.options();
-        let settings = options.settings_for(registry);
-        let endpoint = settings.endpoint.clone().map_or_else(
-            || {
-                Url::parse(&format!("https://{}/", registry.api_host())).map_err(|_| {
-                    Problem::Unreachable {
-                        host: registry.to_string(),
-                        cause: Unreachable::UnknownHost,
-                        source: None,
-                    }
-                    .during(Operation::FindAuthentication, &subject)
-                })
-            },
-            Ok,
-        )?;
-        let connection = ConnectionSettings {
-            tls: if access.tls.is_default() {
-                settings.tls.clone()
-            } else {
-                access.tls.clone()
-            },
-            proxy: access.proxy.clone().or_else(|| settings.proxy.clone()),
-        };
-        let host = client.hosts.get(HostKey {
-            endpoint,
-            insecure: access.insecure || settings.insecure,
-            connection,
-        });
+        let reached = client.hosts.reached(registry, &options);
+        let reached = reached.ok_or_else(|| {
+            Problem::Unreachable {
+                host: registry.to_string(),
+                cause: Unreachable::UnknownHost,
+                source: None,
+            }
+            .during(Operation::FindAuthentication, &subject)
+        })?;
         Ok(Self {
             client,
-            host,
+            host: client.hosts.host(&reached, access),
+            reached,
             options,
-            settings,
             counts: RequestCounts::default(),
             redaction: Redaction::default(),
             subject,
-            label: access.credentials.label().to_owned(),
+            label: access.credentials.label(),
             credentials,
             scope,
             priority,
-            tenant: Arc::clone(tenant),
+            tenant,
             own_proxy: access.proxy.as_ref().map(crate::ProxySettings::redacted),
         })
+    }
+
+    /// What holds for the registry.
+    pub(crate) fn settings(&self) -> &EffectiveSettings {
+        &self.reached.settings
     }
 
     /// The address of a path below `/v2/`. Asks `/v2/` first, once per registry.
@@ -141,13 +134,13 @@ impl<'a> Session<'a> {
         ask: impl Fn() -> Ask + Send + Sync,
     ) -> Result<Answer, ScanError> {
         let count = self.credentials.len();
-        let first = self.host.preferred(&self.label) % count.max(1);
+        let first = self.host.preferred(self.label) % count.max(1);
         let mut refused = None;
         for index in (0..count).map(|offset| (first + offset) % count) {
             match self.send_as(operation, index, &ask).await {
                 Ok(answer) => {
                     if index != first {
-                        self.host.prefer(&self.label, index);
+                        self.host.prefer(self.label, index);
                     }
                     return Ok(answer);
                 }
@@ -451,6 +444,9 @@ impl Session<'_> {
             shared: false,
             remembered: false,
         };
+        if challenge.is_none() {
+            return Ok(plain(None));
+        }
         let base = self.host.learned(|learned| learned.base.clone());
         let is_http = base.as_ref().is_some_and(|base| base.scheme() == "http");
         let may_show = !is_http || self.host.key.insecure || base.as_ref().is_some_and(is_loopback);
@@ -501,10 +497,10 @@ impl Session<'_> {
             budget: self
                 .client
                 .budgets
-                .get(&name, self.settings.limits, options.longest_wait),
+                .get(&name, self.settings().limits, options.longest_wait),
             priority: self.priority,
-            tenant: &self.tenant,
-            timeout: self.settings.timeout,
+            tenant: self.tenant,
+            timeout: self.settings().timeout,
             header_bytes: options.limits.header_bytes,
         }
     }
@@ -515,7 +511,16 @@ impl Session<'_> {
 }
 
 fn challenge_of(answer: &Answer) -> Option<Challenge> {
-    challenge::challenge(&answer.headers, answer.is_from_inside)
+    challenge::challenge(answer.headers(), answer.is_from_inside)
+}
+
+impl std::fmt::Display for Subject<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.image {
+            Some(image) => image.fmt(f),
+            None => self.registry.fmt(f),
+        }
+    }
 }
 
 /// A path below the registry's `/v2/`.

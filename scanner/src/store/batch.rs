@@ -28,6 +28,11 @@ pub(super) enum Operation {
         /// `None`: the tags are the same as before.
         tags: Option<NewTags>,
     },
+    Confirmed {
+        key: TargetKey,
+        scanned_at: Timestamp,
+        listed_at: Option<Timestamp>,
+    },
     Failed {
         key: TargetKey,
         error: LastError,
@@ -133,6 +138,22 @@ impl Batch {
             scanned_at,
             memory,
             tags: None,
+        })
+    }
+
+    /// As [`Batch::unchanged`], where nothing else was learned either but that all pages were asked for at
+    /// `listed_at`, and no partial listing is there to be ended. Does nothing to a target that is not known.
+    #[must_use]
+    pub fn confirmed(
+        self,
+        key: &TargetKey,
+        scanned_at: Timestamp,
+        listed_at: Option<Timestamp>,
+    ) -> Self {
+        self.push(Operation::Confirmed {
+            key: key.clone(),
+            scanned_at,
+            listed_at,
         })
     }
 
@@ -263,7 +284,8 @@ impl Operation {
                 Self::Partial { value, .. } | Self::Manifest { value, .. } => value.len(),
                 Self::TagDigest { row, value } => row.len() + value.len(),
                 Self::State { row, value } => row.len() + value.as_ref().map_or(0, Vec::len),
-                Self::Learned { .. }
+                Self::Confirmed { .. }
+                | Self::Learned { .. }
                 | Self::Due { .. }
                 | Self::Asked { .. }
                 | Self::Forget { .. }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use moka::sync::Cache;
-use redb::{ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable};
+use redb::{ReadTransaction, ReadableDatabase, ReadableTable};
 use tagline_policy::{Digest, TagRef};
 
 use super::StoreOptions;
@@ -13,12 +13,15 @@ use super::batch::Batch;
 use super::compression;
 use super::error::StoreError;
 use super::opening::{self, Location};
-use super::record::{PartialListing, StoredTags, TagDigest, TargetRecord, read_record};
+use super::record::{
+    PartialListing, StoredTags, TagDigest, TargetRecord, read_record, read_record_of,
+};
 use super::tables::{
-    MANIFESTS, PAGE, PARTIALS, STATE, TAG_DIGESTS, TAG_PAGES, TAG_TAILS, TARGETS, TargetId,
-    page_row, state_row, tag_digest_row, target_id,
+    MANIFESTS, PAGE, STATE, TAG_DIGESTS, TARGETS, TIMES, TargetId, page_row, state_row,
+    tag_digest_row, target_id,
 };
 use super::transaction::{HotChanges, Writing};
+use super::view::{LatestView, View};
 use crate::tag_set::TagSet;
 use crate::target_key::TargetKey;
 use crate::varint;
@@ -31,6 +34,7 @@ pub(super) struct Database {
     /// Tag sets by target, each with the number it was written under, so that one that was read before a
     /// commit is not taken for the one after.
     hot: Cache<TargetId, (u64, Arc<TagSet>)>,
+    pub(super) view: LatestView,
 }
 
 impl Database {
@@ -45,6 +49,7 @@ impl Database {
             file: RwLock::new(Some(location.open()?)),
             location,
             hot,
+            view: LatestView::default(),
         })
     }
 
@@ -83,15 +88,29 @@ impl Database {
             .map_err(|problem| StoreError::damaged(what, problem))
     }
 
+    /// Reads what is known about targets, in the view that all share until the next commit.
+    fn look<T>(
+        &self,
+        what: &str,
+        read: impl FnOnce(&View) -> Result<Result<T, String>, redb::Error>,
+    ) -> Result<T, StoreError> {
+        let file = self.file.read().unwrap_or_else(PoisonError::into_inner);
+        let file = file.as_ref().ok_or(StoreError::Closed)?;
+        let view = self
+            .view
+            .get(file)
+            .map_err(|error| StoreError::read(what, error))?;
+        read(&view)
+            .map_err(|error| StoreError::read(what, error))?
+            .map_err(|problem| StoreError::damaged(what, problem))
+    }
+
     pub(super) fn tags(&self, key: &TargetKey) -> Result<Option<Arc<StoredTags>>, StoreError> {
         let id = target_id(key);
-        self.read(key.as_str(), |transaction| {
-            let targets = transaction.open_table(TARGETS)?;
-            let Some(row) = targets.get(id)? else {
-                return Ok(Ok(None));
-            };
-            let record = match read_record(row.value()) {
-                Ok((_, record)) => record,
+        self.look(key.as_str(), |view| {
+            let record = match record_in(view, key, id)? {
+                Ok(Some(record)) => record,
+                Ok(None) => return Ok(Ok(None)),
                 Err(problem) => return Ok(Err(problem)),
             };
             let Some(scanned_at) = record.scanned_at else {
@@ -103,7 +122,7 @@ impl Database {
             {
                 return stored(tags);
             }
-            match read_tags(transaction, id)? {
+            match read_tags(&view.tails, &view.pages, id)? {
                 Ok(tags) => {
                     let tags = Arc::new(tags);
                     self.hot.insert(id, (record.set_number, Arc::clone(&tags)));
@@ -115,13 +134,7 @@ impl Database {
     }
 
     pub(super) fn record(&self, key: &TargetKey) -> Result<Option<TargetRecord>, StoreError> {
-        self.read(key.as_str(), |transaction| {
-            let targets = transaction.open_table(TARGETS)?;
-            let row = targets.get(target_id(key))?;
-            Ok(row
-                .map(|row| read_record(row.value()).map(|(_, record)| record))
-                .transpose())
-        })
+        self.look(key.as_str(), |view| record_in(view, key, target_id(key)))
     }
 
     pub(super) fn each_target(
@@ -129,8 +142,11 @@ impl Database {
         mut visit: impl FnMut(TargetKey, TargetRecord) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
         self.read("the targets", |transaction| {
+            let times = transaction.open_table(TIMES)?;
             for row in transaction.open_table(TARGETS)?.iter()? {
-                match read_record(row?.1.value()) {
+                let (id, row) = row?;
+                let times = times.get(id.value())?.map(|row| row.value());
+                match read_record(row.value(), times) {
                     Ok((key, record)) => {
                         if visit(key, record).is_break() {
                             break;
@@ -146,8 +162,8 @@ impl Database {
     }
 
     pub(super) fn partial(&self, key: &TargetKey) -> Result<Option<PartialListing>, StoreError> {
-        self.read(key.as_str(), |transaction| {
-            let row = transaction.open_table(PARTIALS)?.get(target_id(key))?;
+        self.look(key.as_str(), |view| {
+            let row = view.partials.get(target_id(key))?;
             Ok(row
                 .map(|row| PartialListing::from_bytes(row.value()))
                 .transpose())
@@ -206,24 +222,24 @@ impl Database {
         })
     }
 
-    /// Writes all batches in one transaction.
+    /// Writes all batches in one transaction; `record` also writes down which pages are free.
     ///
     /// redb refuses everything after the disk has failed once. The file is opened again then, and the
     /// batches are tried once more: a disk that was full may have room by now.
-    pub(super) fn commit(&self, batches: &[Batch]) -> Result<(), StoreError> {
-        match self.try_commit(batches) {
+    pub(super) fn commit(&self, batches: &[Batch], record: bool) -> Result<(), StoreError> {
+        match self.try_commit(batches, record) {
             Err(error) if must_reopen(&error) => {
                 self.reopen()?;
-                self.try_commit(batches).map_err(StoreError::write)
+                self.try_commit(batches, record).map_err(StoreError::write)
             }
             other => other.map_err(StoreError::write),
         }
     }
 
-    fn try_commit(&self, batches: &[Batch]) -> Result<(), redb::Error> {
+    fn try_commit(&self, batches: &[Batch], record: bool) -> Result<(), redb::Error> {
         let file = self.file.read().unwrap_or_else(PoisonError::into_inner);
         let database = file.as_ref().ok_or(redb::Error::DatabaseClosed)?;
-        let transaction = opening::begin(database)?;
+        let transaction = opening::begin(database, record)?;
         let mut changes = HotChanges::new();
         {
             let mut writing = Writing::new(&transaction)?;
@@ -232,6 +248,7 @@ impl Database {
             }
         }
         transaction.commit()?;
+        self.view.forget();
         for (id, set) in changes {
             match set {
                 Some(set) => self.hot.insert(id, set),
@@ -243,6 +260,7 @@ impl Database {
 
     fn reopen(&self) -> Result<(), StoreError> {
         let mut file = self.file.write().unwrap_or_else(PoisonError::into_inner);
+        self.view.forget();
         // Closed first: the file is locked while it is open.
         *file = None;
         *file = Some(self.location.reopen()?);
@@ -257,38 +275,48 @@ fn must_reopen(error: &redb::Error) -> bool {
     )
 }
 
+fn record_in(
+    view: &View,
+    key: &TargetKey,
+    id: TargetId,
+) -> Result<Result<Option<TargetRecord>, String>, redb::Error> {
+    let Some(row) = view.targets.get(id)? else {
+        return Ok(Ok(None));
+    };
+    let times = view.times.get(id)?.map(|row| row.value());
+    Ok(read_record_of(key, row.value(), times).map(Some))
+}
+
 /// Reads a target's set from its pages.
 pub(super) fn read_tags(
-    transaction: &ReadTransaction,
+    tails: &impl ReadableTable<u128, &'static [u8]>,
+    pages: &impl ReadableTable<[u8; 18], &'static [u8]>,
     id: TargetId,
 ) -> Result<Result<TagSet, String>, redb::Error> {
-    Ok(read_packed(transaction, id)?
+    Ok(read_packed(tails, pages, id)?
         .and_then(|packed| compression::decompress(&packed).map_err(|damage| damage.to_string())))
 }
 
 /// Puts a packed tag set together again.
 fn read_packed(
-    transaction: &ReadTransaction,
+    tails: &impl ReadableTable<u128, &'static [u8]>,
+    pages: &impl ReadableTable<[u8; 18], &'static [u8]>,
     id: TargetId,
 ) -> Result<Result<Vec<u8>, String>, redb::Error> {
-    let tails = transaction.open_table(TAG_TAILS)?;
     let Some(row) = tails.get(id)? else {
         return Ok(Err("its tags are missing".to_owned()));
     };
-    let Some((pages, tail)) = varint::read(row.value()) else {
+    let Some((count, tail)) = varint::read(row.value()) else {
         return Ok(Err("its tags have no length".to_owned()));
     };
-    let Ok(pages) = u16::try_from(pages) else {
+    let Ok(count) = u16::try_from(count) else {
         return Ok(Err("its tags have an impossible length".to_owned()));
     };
-    let mut packed = Vec::with_capacity(usize::from(pages) * PAGE + tail.len());
-    if pages > 0 {
-        let table: ReadOnlyTable<[u8; 18], &[u8]> = transaction.open_table(TAG_PAGES)?;
-        for page in 0..pages {
-            match table.get(page_row(id, page))? {
-                Some(row) => packed.extend_from_slice(row.value()),
-                None => return Ok(Err(format!("page {page} of its tags is missing"))),
-            }
+    let mut packed = Vec::with_capacity(usize::from(count) * PAGE + tail.len());
+    for page in 0..count {
+        match pages.get(page_row(id, page))? {
+            Some(row) => packed.extend_from_slice(row.value()),
+            None => return Ok(Err(format!("page {page} of its tags is missing"))),
         }
     }
     packed.extend_from_slice(tail);

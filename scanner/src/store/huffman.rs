@@ -93,7 +93,8 @@ impl<'t> Encoder<'t> {
         } else {
             used.iter()
                 .map(|&symbol| {
-                    u64::from(counts.of[usize::from(symbol)]) * u64::from(lengths[usize::from(symbol)])
+                    u64::from(counts.of[usize::from(symbol)])
+                        * u64::from(lengths[usize::from(symbol)])
                 })
                 .sum()
         };

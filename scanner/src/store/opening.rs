@@ -10,7 +10,7 @@ use redb::ReadableTable;
 use super::error::StoreError;
 use super::tables::{
     FORMAT, FORMAT_ROW, MANIFESTS, META, PARTIALS, STATE, TAG_DIGESTS, TAG_PAGES, TAG_TAILS,
-    TARGETS,
+    TARGETS, TIMES,
 };
 
 /// Where the store is, and how to open it again after the disk failed.
@@ -101,7 +101,7 @@ impl Location {
 
 /// Checks the format, or writes it into a new file together with the empty tables.
 fn initialise(database: &redb::Database) -> Result<(), Problem> {
-    let transaction = begin(database).map_err(Problem::Other)?;
+    let transaction = begin(database, true).map_err(Problem::Other)?;
     {
         let mut meta = transaction.open_table(META)?;
         let format = meta.get(FORMAT_ROW)?.map(|row| row.value());
@@ -117,6 +117,7 @@ fn initialise(database: &redb::Database) -> Result<(), Problem> {
             }
         }
         transaction.open_table(TARGETS)?;
+        transaction.open_table(TIMES)?;
         transaction.open_table(TAG_PAGES)?;
         transaction.open_table(TAG_TAILS)?;
         transaction.open_table(PARTIALS)?;
@@ -129,11 +130,14 @@ fn initialise(database: &redb::Database) -> Result<(), Problem> {
         .map_err(|error| Problem::Other(error.into()))
 }
 
-/// Begins to write.
-pub(super) fn begin(database: &redb::Database) -> Result<redb::WriteTransaction, redb::Error> {
+/// Begins to write. With `record`, the commit also records the allocator's state: a start after `kill -9` is as fast as
+/// any then, where otherwise the whole file is read.
+pub(super) fn begin(
+    database: &redb::Database,
+    record: bool,
+) -> Result<redb::WriteTransaction, redb::Error> {
     let mut transaction = database.begin_write()?;
-    // Recording the allocator's state with each commit makes a start after `kill -9` as fast as any.
-    transaction.set_quick_repair(true);
+    transaction.set_quick_repair(record);
     Ok(transaction)
 }
 

@@ -1,6 +1,7 @@
 //! What the store keeps about one target, and the bytes it is kept as.
 //!
-//! Records are JSON: small beside the tags, and a field can be added without a new format.
+//! Records are JSON: small beside the tags, and a field can be added without a new format. What changes with every
+//! scan is apart from it, see [`TimesRow`].
 
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use tagline_policy::{Digest, Tag};
 
 use super::compression;
+use super::tables::TimesRow;
 use crate::tag_set::TagSet;
 use crate::target_key::TargetKey;
 use crate::varint;
@@ -27,7 +29,7 @@ pub struct StoredTags {
 #[serde(default)]
 pub struct TargetRecord {
     /// When the last complete listing was taken, or found unchanged; `None` before the first.
-    #[serde(rename = "scanned", skip_serializing_if = "Option::is_none")]
+    #[serde(skip)]
     pub scanned_at: Option<Timestamp>,
     /// How many tags that listing had.
     #[serde(rename = "tags", skip_serializing_if = "is_zero")]
@@ -36,13 +38,13 @@ pub struct TargetRecord {
     #[serde(rename = "set", skip_serializing_if = "is_zero")]
     pub(super) set_number: u64,
     /// When the next scan is due, and how many failed in a row.
-    #[serde(flatten)]
+    #[serde(skip)]
     pub due: Due,
     /// Why the last scan failed; `None` when it did not.
     #[serde(rename = "error", skip_serializing_if = "Option::is_none")]
     pub last_error: Option<LastError>,
     /// When somebody last asked for this target: what nobody asks for is forgotten.
-    #[serde(rename = "asked", skip_serializing_if = "Option::is_none")]
+    #[serde(skip)]
     pub asked_at: Option<Timestamp>,
     /// What the client learned about the registry.
     #[serde(rename = "registry", skip_serializing_if = "RegistryMemory::is_empty")]
@@ -50,14 +52,11 @@ pub struct TargetRecord {
 }
 
 /// The part of a record that belongs to the schedule.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Due {
     /// When the next scan is due; `None` when it was never scheduled.
-    #[serde(rename = "due", skip_serializing_if = "Option::is_none")]
     pub next: Option<Timestamp>,
     /// Scans that failed in a row.
-    #[serde(skip_serializing_if = "is_zero_u32")]
     pub failures: u32,
 }
 
@@ -105,7 +104,7 @@ pub struct RegistryMemory {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub honours_last: Option<bool>,
     /// When all pages were last asked for, rather than only those after the greatest known tag.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip)]
     pub full_listing_at: Option<Timestamp>,
     /// Whether only newer tags were asked for since.
     #[serde(skip_serializing_if = "is_false")]
@@ -149,12 +148,29 @@ impl TargetRecord {
     /// Whether nobody has asked for the target since then. One that was only ever scanned by hand counts from its
     /// scan.
     pub(super) fn is_unasked(&self, before: Timestamp) -> bool {
-        let asked = self.asked_at.max(self.scanned_at);
-        asked.is_none_or(|asked| asked < before)
+        is_unasked(self.times(), before)
     }
 }
 
 impl RegistryMemory {
+    /// Whether the other says the same but for when the whole list was read.
+    pub(crate) fn differs_only_in_time(&self, other: &Self) -> bool {
+        let Self {
+            etag,
+            later_pages,
+            pages,
+            page_size,
+            order,
+            honours_last,
+            full_listing_at: _,
+            newer_only,
+        } = other;
+        (&self.etag, &self.later_pages) == (etag, later_pages)
+            && (self.pages, self.page_size) == (*pages, *page_size)
+            && (self.order, self.honours_last) == (*order, *honours_last)
+            && self.newer_only == *newer_only
+    }
+
     fn is_empty(&self) -> bool {
         *self == Self::default()
     }
@@ -162,11 +178,6 @@ impl RegistryMemory {
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
 const fn is_zero(number: &u64) -> bool {
-    *number == 0
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
-const fn is_zero_u32(number: &u32) -> bool {
     *number == 0
 }
 
@@ -187,16 +198,70 @@ pub(super) fn write_record(
     Ok(value)
 }
 
-pub(super) fn read_record(value: &[u8]) -> Result<(TargetKey, TargetRecord), String> {
-    let (length, rest) = varint::read(value).ok_or("it has no key")?;
-    let length = usize::try_from(length).map_err(|error| error.to_string())?;
-    let (key, record) = rest
-        .split_at_checked(length)
-        .ok_or("its key is cut short")?;
+/// Reads a row of the table of targets and its times.
+pub(super) fn read_record(
+    value: &[u8],
+    times: Option<TimesRow>,
+) -> Result<(TargetKey, TargetRecord), String> {
+    let (key, record) = split_record(value)?;
     let key = std::str::from_utf8(key).map_err(|error| error.to_string())?;
     let key = TargetKey::parse(key).map_err(|error| error.to_string())?;
-    let record = serde_json::from_slice(record).map_err(|error| error.to_string())?;
-    Ok((key, record))
+    Ok((key, read_fields(record, times)?))
+}
+
+/// As [`read_record`], for those who know the key.
+pub(super) fn read_record_of(
+    key: &TargetKey,
+    value: &[u8],
+    times: Option<TimesRow>,
+) -> Result<TargetRecord, String> {
+    match split_record(value)? {
+        (stored, record) if stored == key.as_str().as_bytes() => read_fields(record, times),
+        _ => Err("it is another target's".to_owned()),
+    }
+}
+
+fn split_record(value: &[u8]) -> Result<(&[u8], &[u8]), String> {
+    let (length, rest) = varint::read(value).ok_or("it has no key")?;
+    let length = usize::try_from(length).map_err(|error| error.to_string())?;
+    let split = rest.split_at_checked(length);
+    split.ok_or_else(|| "its key is cut short".to_owned())
+}
+
+fn read_fields(record: &[u8], times: Option<TimesRow>) -> Result<TargetRecord, String> {
+    let mut record: TargetRecord =
+        serde_json::from_slice(record).map_err(|error| error.to_string())?;
+    if let Some((scanned, due, asked, listed, failures, _)) = times {
+        let time = |micros: Option<i64>| Timestamp::from_microsecond(micros?).ok();
+        record.scanned_at = time(scanned);
+        record.due = Due {
+            next: time(due),
+            failures,
+        };
+        record.asked_at = time(asked);
+        record.memory.full_listing_at = time(listed);
+    }
+    Ok(record)
+}
+
+impl TargetRecord {
+    /// The part that is a row of its own.
+    pub(super) fn times(&self) -> TimesRow {
+        (
+            self.scanned_at.map(Timestamp::as_microsecond),
+            self.due.next.map(Timestamp::as_microsecond),
+            self.asked_at.map(Timestamp::as_microsecond),
+            self.memory.full_listing_at.map(Timestamp::as_microsecond),
+            self.due.failures,
+            self.last_error.is_some(),
+        )
+    }
+}
+
+/// See [`TargetRecord::is_unasked`].
+pub(super) fn is_unasked((scanned, _, asked, ..): TimesRow, before: Timestamp) -> bool {
+    let asked = asked.max(scanned);
+    asked.is_none_or(|asked| asked < before.as_microsecond())
 }
 
 impl PartialListing {

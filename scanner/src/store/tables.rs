@@ -3,7 +3,8 @@
 //! | table | key | value |
 //! |---|---|---|
 //! | `meta` | name | format version, counters |
-//! | `targets` | [`TargetId`] | the key in full, [`TargetRecord`](super::TargetRecord) as JSON |
+//! | `targets` | [`TargetId`] | the key in full, [`TargetRecord`](super::TargetRecord) as JSON, without its times |
+//! | `times` | id | what of a record is another one after every scan, see [`TimesRow`] |
 //! | `tag_pages` | id, page number | exactly one page of a packed tag set |
 //! | `tag_tails` | id | how many pages come before, and the rest of the set |
 //! | `partials` | id | [`PartialListing`](super::PartialListing) |
@@ -22,10 +23,11 @@ use tagline_policy::TagRef;
 use crate::target_key::TargetKey;
 
 /// The layout of the file. One that says another number is set aside.
-pub(super) const FORMAT: u64 = 1;
+pub(super) const FORMAT: u64 = 2;
 
 pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 pub(super) const TARGETS: TableDefinition<'_, u128, &[u8]> = TableDefinition::new("targets");
+pub(super) const TIMES: TableDefinition<'_, u128, TimesRow> = TableDefinition::new("times");
 pub(super) const TAG_PAGES: TableDefinition<'_, [u8; 18], &[u8]> =
     TableDefinition::new("tag_pages");
 pub(super) const TAG_TAILS: TableDefinition<'_, u128, &[u8]> = TableDefinition::new("tag_tails");
@@ -34,6 +36,20 @@ pub(super) const TAG_DIGESTS: TableDefinition<'_, &[u8], &[u8]> =
     TableDefinition::new("tag_digests");
 pub(super) const MANIFESTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("manifests");
 pub(super) const STATE: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("state");
+
+/// When a target was scanned, is due, was asked for, and was last listed in whole, in microseconds since 1970; how many
+/// scans failed in a row; and whether its record holds an error.
+///
+/// A scan that finds nothing new writes this and nothing else: so few bytes lie close together, and a commit of many
+/// scans writes few pages.
+pub(super) type TimesRow = (
+    Option<i64>,
+    Option<i64>,
+    Option<i64>,
+    Option<i64>,
+    u32,
+    bool,
+);
 
 /// In `meta`: [`FORMAT`].
 pub(super) const FORMAT_ROW: &str = "format";

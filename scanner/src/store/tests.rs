@@ -39,10 +39,12 @@ fn a_full_disk_costs_only_what_is_written_meanwhile() {
     let database =
         Database::open(Location::Failing(disk.clone()), &StoreOptions::default()).unwrap();
     let app = key("app");
-    database.commit(&[complete(&app, &["v1"], 1)]).unwrap();
+    database
+        .commit(&[complete(&app, &["v1"], 1)], false)
+        .unwrap();
     disk.set_full(true);
     let error = database
-        .commit(&[complete(&app, &["v1", "v2"], 2)])
+        .commit(&[complete(&app, &["v1", "v2"], 2)], false)
         .unwrap_err();
     assert!(
         error.is_retryable() || error.reason() == "StoreUnavailable",
@@ -50,7 +52,7 @@ fn a_full_disk_costs_only_what_is_written_meanwhile() {
     );
     disk.set_full(false);
     database
-        .commit(&[complete(&app, &["v1", "v3"], 3)])
+        .commit(&[complete(&app, &["v1", "v3"], 3)], true)
         .unwrap();
     let stored = database.tags(&app).unwrap().unwrap();
     assert_eq!(*stored.tags, *tags(&["v1", "v3"], 3));
@@ -68,7 +70,7 @@ fn a_check_finds_damage_and_removes_it() {
     assert_eq!(store.check().unwrap().good_targets, 3);
     {
         let file = store.inner.database.file.read().unwrap();
-        let transaction = opening::begin(file.as_ref().unwrap()).unwrap();
+        let transaction = opening::begin(file.as_ref().unwrap(), true).unwrap();
         {
             let mut tails = transaction.open_table(TAG_TAILS).unwrap();
             tails
@@ -80,6 +82,7 @@ fn a_check_finds_damage_and_removes_it() {
                 .unwrap();
         }
         transaction.commit().unwrap();
+        store.inner.database.view.forget();
     }
     let check = store.check().unwrap();
     assert!(check.is_file_sound);
@@ -105,13 +108,14 @@ fn a_damaged_target_stops_only_itself() {
     }
     {
         let file = store.inner.database.file.read().unwrap();
-        let transaction = opening::begin(file.as_ref().unwrap()).unwrap();
+        let transaction = opening::begin(file.as_ref().unwrap(), true).unwrap();
         transaction
             .open_table(TARGETS)
             .unwrap()
             .insert(target_id(&bad), b"\x05xx".as_slice())
             .unwrap();
         transaction.commit().unwrap();
+        store.inner.database.view.forget();
     }
     assert_eq!(store.tags(&bad).unwrap_err().reason(), "StoreDamaged");
     assert!(store.tags(&good).unwrap().is_some());

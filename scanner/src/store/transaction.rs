@@ -3,13 +3,14 @@
 use std::io;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use redb::{ReadableTable, Table, WriteTransaction};
 
 use super::batch::{NewTags, Operation};
-use super::record::{TargetRecord, read_record, write_record};
+use super::record::{TargetRecord, is_unasked, read_record_of, write_record};
 use super::tables::{
-    MANIFESTS, META, PAGE, PARTIALS, STATE, TAG_DIGESTS, TAG_PAGES, TAG_TAILS, TARGETS, TargetId,
-    WRITTEN_ROW, page_row, target_id,
+    MANIFESTS, META, PAGE, PARTIALS, STATE, TAG_DIGESTS, TAG_PAGES, TAG_TAILS, TARGETS, TIMES,
+    TargetId, TimesRow, WRITTEN_ROW, page_row, target_id,
 };
 use crate::tag_set::TagSet;
 use crate::target_key::TargetKey;
@@ -22,6 +23,7 @@ pub(super) type HotChanges = Vec<(TargetId, Option<(u64, Arc<TagSet>)>)>;
 pub(super) struct Writing<'t> {
     meta: Table<'t, &'static str, u64>,
     targets: Table<'t, u128, &'static [u8]>,
+    times: Table<'t, u128, TimesRow>,
     pages: Table<'t, [u8; 18], &'static [u8]>,
     tails: Table<'t, u128, &'static [u8]>,
     partials: Table<'t, u128, &'static [u8]>,
@@ -35,6 +37,7 @@ impl<'t> Writing<'t> {
         Ok(Self {
             meta: transaction.open_table(META)?,
             targets: transaction.open_table(TARGETS)?,
+            times: transaction.open_table(TIMES)?,
             pages: transaction.open_table(TAG_PAGES)?,
             tails: transaction.open_table(TAG_TAILS)?,
             partials: transaction.open_table(PARTIALS)?,
@@ -73,6 +76,11 @@ impl<'t> Writing<'t> {
                     }
                 })?;
             }
+            Operation::Confirmed {
+                key,
+                scanned_at,
+                listed_at,
+            } => self.confirm(key, *scanned_at, *listed_at)?,
             Operation::Failed { key, error, memory } => self.update(key, |record| {
                 record.last_error = Some(error.clone());
                 record.memory = memory.clone();
@@ -85,17 +93,25 @@ impl<'t> Writing<'t> {
                 // Whatever has rows has a record too: that is what looking after the store goes by.
                 self.update(key, |_| ())?;
             }
-            Operation::Due { key, due } => self.update(key, |record| record.due = *due)?,
-            Operation::Asked { key, at } => {
-                self.update(key, |record| record.asked_at = Some(*at))?;
-            }
+            Operation::Due { key, due } => self.update_times(
+                key,
+                |(_, next, _, _, failures, _)| {
+                    *next = due.next.map(Timestamp::as_microsecond);
+                    *failures = due.failures;
+                },
+                |record| record.due = *due,
+            )?,
+            Operation::Asked { key, at } => self.update_times(
+                key,
+                |(_, _, asked, ..)| *asked = Some(at.as_microsecond()),
+                |record| record.asked_at = Some(*at),
+            )?,
             &Operation::Forget { id } => self.forget(id, hot)?,
             &Operation::ForgetUnasked { id, before } => {
                 let is_unasked = self
-                    .targets
+                    .times
                     .get(id)?
-                    .and_then(|row| read_record(row.value()).ok())
-                    .is_some_and(|(_, record)| record.is_unasked(before));
+                    .is_some_and(|row| is_unasked(row.value(), before));
                 if is_unasked {
                     self.forget(id, hot)?;
                 }
@@ -122,9 +138,56 @@ impl<'t> Writing<'t> {
     fn forget(&mut self, id: TargetId, hot: &mut HotChanges) -> Result<(), redb::Error> {
         self.remove_tags(id)?;
         self.targets.remove(id)?;
+        self.times.remove(id)?;
         self.partials.remove(id)?;
         self.remove_tag_digests(id)?;
         hot.push((id, None));
+        Ok(())
+    }
+
+    /// The tags are as they were, and so is everything else.
+    fn confirm(
+        &mut self,
+        key: &TargetKey,
+        scanned_at: Timestamp,
+        listed_at: Option<Timestamp>,
+    ) -> Result<(), redb::Error> {
+        let id = target_id(key);
+        let row = self.times.get(id)?.map(|row| row.value());
+        match row {
+            Some((Some(_), due, asked, _, failures, false)) => {
+                let (scanned, listed) = (
+                    scanned_at.as_microsecond(),
+                    listed_at.map(Timestamp::as_microsecond),
+                );
+                let row = (Some(scanned), due, asked, listed, failures, false);
+                self.times.insert(id, row)?;
+                Ok(())
+            }
+            // It was forgotten meanwhile, tags and all.
+            Some((None, ..)) | None => Ok(()),
+            Some(_) => self.update(key, |record| {
+                record.scanned_at = Some(scanned_at);
+                record.memory.full_listing_at = listed_at;
+                record.last_error = None;
+            }),
+        }
+    }
+
+    /// Changes only times, where there is a record that they belong to.
+    fn update_times(
+        &mut self,
+        key: &TargetKey,
+        change: impl FnOnce(&mut TimesRow),
+        change_record: impl FnOnce(&mut TargetRecord),
+    ) -> Result<(), redb::Error> {
+        let id = target_id(key);
+        let row = self.times.get(id)?.map(|row| row.value());
+        let Some(mut row) = row else {
+            return self.update(key, change_record);
+        };
+        change(&mut row);
+        self.times.insert(id, row)?;
         Ok(())
     }
 
@@ -134,16 +197,17 @@ impl<'t> Writing<'t> {
         change: impl FnOnce(&mut TargetRecord),
     ) -> Result<(), redb::Error> {
         let id = target_id(key);
+        let times = self.times.get(id)?.map(|row| row.value());
         let mut record = match self.targets.get(id)? {
             // A damaged record is begun anew: all it holds can be learned again.
-            Some(row) => read_record(row.value())
-                .map_or_else(|_| TargetRecord::default(), |(_, record)| record),
+            Some(row) => read_record_of(key, row.value(), times).unwrap_or_default(),
             None => TargetRecord::default(),
         };
         change(&mut record);
         let value =
             write_record(key, &record).map_err(|error| redb::Error::Io(io::Error::other(error)))?;
         self.targets.insert(id, value.as_slice())?;
+        self.times.insert(id, record.times())?;
         Ok(())
     }
 

@@ -10,7 +10,9 @@ use super::batch::Batch;
 use super::database::{Database, read_tags};
 use super::error::StoreError;
 use super::record::{PartialListing, read_record};
-use super::tables::{MANIFESTS, PARTIALS, STATE, TAG_DIGESTS, TAG_PAGES, TAG_TAILS, TARGETS};
+use super::tables::{
+    MANIFESTS, PARTIALS, STATE, TAG_DIGESTS, TAG_PAGES, TAG_TAILS, TARGETS, TIMES,
+};
 use crate::target_key::TargetKey;
 
 /// Files shorter than this are not worth compacting while they are in use.
@@ -113,13 +115,19 @@ impl TagStore {
         let mut removal = Batch::new();
         let found = database.read("everything", |transaction| {
             let mut found = Vec::new();
+            let times = transaction.open_table(TIMES)?;
+            let (tails, pages) = (
+                transaction.open_table(TAG_TAILS)?,
+                transaction.open_table(TAG_PAGES)?,
+            );
             for row in transaction.open_table(TARGETS)?.iter()? {
                 let (id, value) = row?;
                 let id = id.value();
-                match read_record(value.value()) {
+                let times = times.get(id)?.map(|row| row.value());
+                match read_record(value.value(), times) {
                     Ok((key, record)) => {
                         let tags = if record.scanned_at.is_some() {
-                            read_tags(transaction, id)?.map(|tags| tags.len() as u64)
+                            read_tags(&tails, &pages, id)?.map(|tags| tags.len() as u64)
                         } else {
                             Ok(0)
                         };
@@ -138,9 +146,14 @@ impl TagStore {
             }
             let is_known = |id: u128| found.binary_search_by_key(&id, |(id, _)| *id).is_ok();
             let mut strays = Vec::new();
-            for row in transaction.open_table(TAG_TAILS)?.iter()? {
+            for row in tails.iter()? {
                 strays.extend(Some(row?.0.value()).filter(|id| !is_known(*id)));
             }
+            for row in times.iter()? {
+                strays.extend(Some(row?.0.value()).filter(|id| !is_known(*id)));
+            }
+            strays.sort_unstable();
+            strays.dedup();
             let mut partials = Vec::new();
             for row in transaction.open_table(PARTIALS)?.iter()? {
                 let (id, value) = row?;
@@ -248,6 +261,7 @@ impl Database {
         work: impl FnOnce(&mut redb::Database) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let mut file = self.file.write().unwrap_or_else(PoisonError::into_inner);
+        self.view.forget();
         work(file.as_mut().ok_or(StoreError::Closed)?)
     }
 }

@@ -1,10 +1,12 @@
 //! The one thread that writes. Whoever wants something durable hands it a batch and waits; what has come
-//! in meanwhile is committed together, because a commit costs the same for one batch as for a hundred.
+//! in meanwhile is committed together, because a commit costs nearly the same for one batch as for a hundred.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, timeout_at};
 
 use super::batch::Batch;
 use super::database::Database;
@@ -16,6 +18,15 @@ const QUEUE: usize = 512;
 const TRANSACTION_BATCHES: usize = 512;
 /// As [`TRANSACTION_BATCHES`], in bytes.
 const TRANSACTION_BYTES: usize = 8 << 20;
+/// A transaction that follows one of so many batches waits for more of them …
+const BUSY: usize = 8;
+/// … for so long at most …
+const GATHER: Duration = Duration::from_millis(20);
+/// … and no longer than it takes until none comes for this time.
+const LULL: Duration = Duration::from_millis(1);
+/// How long the file's free pages may go unrecorded. Recording them makes a commit three times as dear; without it, the
+/// file is walked through when it is opened after a crash.
+const RECORD_EVERY: Duration = Duration::from_secs(1);
 
 struct Request {
     batch: Batch,
@@ -31,9 +42,13 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn start(database: Arc<Database>) -> Result<Self, StoreError> {
         let (queue, requests) = mpsc::channel(QUEUE);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .map_err(|error| StoreError::write(redb::Error::Io(error)))?;
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || run(&database, requests))
+            .spawn(move || runtime.block_on(run(&database, requests)))
             .map_err(|error| StoreError::write(redb::Error::Io(error)))?;
         Ok(Self {
             queue: Some(queue),
@@ -74,30 +89,87 @@ impl Drop for Writer {
     }
 }
 
-fn run(database: &Database, mut requests: mpsc::Receiver<Request>) {
-    let mut batches = Vec::new();
-    let mut waiting = Vec::new();
+async fn run(database: &Database, mut requests: mpsc::Receiver<Request>) {
+    let mut work = Work::default();
+    let mut last_size = 0;
     let mut has_written = false;
-    while let Some(first) = requests.blocking_recv() {
-        let mut bytes = 0;
-        let mut next = Some(first);
-        while let Some(Request { batch, done }) = next.take() {
-            bytes += batch.bytes();
-            batches.push(batch);
-            waiting.push(done);
-            if bytes < TRANSACTION_BYTES && batches.len() < TRANSACTION_BATCHES {
-                next = requests.try_recv().ok();
+    // When the free pages have to be recorded: a while after the first commit that did not.
+    let mut record_at: Option<Instant> = None;
+    loop {
+        let first = match record_at {
+            None => requests.recv().await,
+            Some(at) => {
+                if let Ok(first) = timeout_at(at, requests.recv()).await {
+                    first
+                } else {
+                    if let Err(error) = database.commit(&[], true) {
+                        tracing::warn!(%error, "the store's free pages cannot be recorded");
+                    }
+                    record_at = None;
+                    continue;
+                }
+            }
+        };
+        let Some(first) = first else { break };
+        work.add(first);
+        let until = Instant::now() + GATHER;
+        while !work.is_full() {
+            match requests.try_recv() {
+                Ok(request) => work.add(request),
+                Err(_) if last_size < BUSY => break,
+                Err(_) => {
+                    let lull = until.min(Instant::now() + LULL);
+                    match timeout_at(lull, requests.recv()).await {
+                        Ok(Some(request)) => work.add(request),
+                        Ok(None) | Err(_) => break,
+                    }
+                }
             }
         }
-        let result = database.commit(&batches);
+        let now = Instant::now();
+        let record = record_at.is_some_and(|at| at <= now);
+        let result = database.commit(&work.batches, record);
         has_written |= result.is_ok();
-        batches.clear();
-        for done in waiting.drain(..) {
-            // Somebody who no longer waits has no need of the answer.
-            let _ = done.send(result.clone());
-        }
+        record_at = if record {
+            None
+        } else {
+            record_at.or(Some(now + RECORD_EVERY))
+        };
+        last_size = work.finish(&result);
     }
     if has_written {
         database.trim();
+    }
+}
+
+/// What goes into the next transaction.
+#[derive(Default)]
+struct Work {
+    batches: Vec<Batch>,
+    waiting: Vec<oneshot::Sender<Result<(), StoreError>>>,
+    bytes: usize,
+}
+
+impl Work {
+    fn add(&mut self, Request { batch, done }: Request) {
+        self.bytes += batch.bytes();
+        self.batches.push(batch);
+        self.waiting.push(done);
+    }
+
+    const fn is_full(&self) -> bool {
+        self.bytes >= TRANSACTION_BYTES || self.batches.len() >= TRANSACTION_BATCHES
+    }
+
+    /// Tells everybody; says how many they were.
+    fn finish(&mut self, result: &Result<(), StoreError>) -> usize {
+        let size = self.batches.len();
+        self.batches.clear();
+        self.bytes = 0;
+        for done in self.waiting.drain(..) {
+            // Somebody who no longer waits has no need of the answer.
+            let _ = done.send(result.clone());
+        }
+        size
     }
 }

@@ -36,7 +36,7 @@ impl Walk<'_, '_> {
 
     /// The page size to ask for; `None` where the registry takes none.
     pub(super) fn page_size(&self) -> Option<u32> {
-        let wanted = self.session.settings.page_size.get();
+        let wanted = self.session.settings().page_size.get();
         self.session.host.learned(|learned| {
             (!learned.refuses_page_size)
                 .then(|| learned.page_size.map_or(wanted, |most| most.min(wanted)))
@@ -55,7 +55,7 @@ impl Walk<'_, '_> {
         if self.newer.as_ref().is_some_and(|newer| newer.ignored) {
             return Ok(Step::End);
         }
-        let link = next_link(&answer.headers).map_err(|problem| refused(problem, &host, ""))?;
+        let link = next_link(answer.headers()).map_err(|problem| refused(problem, &host, ""))?;
         let next = match link {
             Some(link) => {
                 self.session
