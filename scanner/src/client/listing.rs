@@ -126,8 +126,8 @@ pub(crate) async fn list(
         Start::Beginning { conditional } => {
             listing.whole(request.memory.clone(), conditional).await
         }
-        Start::After(tag) => listing.newer(tag).await,
-        Start::Resume(partial) => listing.resumed(&partial).await,
+        Start::After(tag) => Box::pin(listing.newer(tag)).await,
+        Start::Resume(partial) => Box::pin(listing.resumed(&partial)).await,
     }
 }
 
@@ -160,7 +160,7 @@ impl<'a> Attempts<'_, 'a> {
         match self.walk(memory).whole(conditional).await {
             // The address of a later page was remembered, and is none any more.
             Err(interrupted) if has_addresses && is_stale(&interrupted.error) => {
-                self.walk(interrupted.memory).whole(false).await
+                Box::pin(self.walk(interrupted.memory).whole(false)).await
             }
             walked => walked,
         }

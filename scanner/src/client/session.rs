@@ -112,7 +112,11 @@ impl<'a> Session<'a> {
 
     /// The address of a path below `/v2/`. Asks `/v2/` first, once per registry.
     pub(crate) async fn url(&mut self, path: &str) -> Result<Url, ScanError> {
-        match self.base().await {
+        if let Some(base) = self.host.learned(|learned| learned.base.clone()) {
+            return Ok(below(&base, path));
+        }
+        // What is rare is apart: every scan under way would take its room otherwise.
+        match Box::pin(self.base()).await {
             Ok(base) => Ok(below(&base, path)),
             Err(problem) => Err(self.fail(Operation::FindAuthentication, problem)),
         }
@@ -192,7 +196,16 @@ impl<'a> Session<'a> {
                 }
             };
             if answer.status != StatusCode::UNAUTHORIZED {
-                return match self.judge(answer, &credential).await {
+                let is_refused = matches!(
+                    answer.status,
+                    StatusCode::TOO_MANY_REQUESTS
+                        | StatusCode::SERVICE_UNAVAILABLE
+                        | StatusCode::FORBIDDEN
+                );
+                if !is_refused {
+                    return Ok(answer);
+                }
+                return match Box::pin(self.judge(answer, &credential)).await {
                     Ok(answer) => Ok(answer),
                     Err(problem) => Err(self.fail(operation, problem)),
                 };
@@ -203,7 +216,7 @@ impl<'a> Session<'a> {
                 answer.discard().await;
                 continue;
             }
-            let problem = self.unauthorized(answer, &credential).await;
+            let problem = Box::pin(self.unauthorized(answer, &credential)).await;
             return Err(self.fail(operation, problem));
         }
         Err(Problem::Loop {
@@ -472,8 +485,13 @@ impl Session<'_> {
                         remembered: true,
                     });
                 }
-                let (token, is_new) =
-                    realm::token(self, bearer_challenge, credential, fingerprint).await?;
+                let (token, is_new) = Box::pin(realm::token(
+                    self,
+                    bearer_challenge,
+                    credential,
+                    fingerprint,
+                ))
+                .await?;
                 self.redaction.add(token.value.expose_secret());
                 Ok(Shown {
                     header: bearer(token.value.expose_secret()),

@@ -63,16 +63,6 @@ struct Entry<'e> {
     rest: &'e [u8],
 }
 
-/// A part of every entry.
-type Part = fn(&Entry<'_>, &mut dyn FnMut(u8));
-
-const PARTS_IN_ORDER: [Part; 4] = [
-    |entry, take| take(entry.head),
-    |entry, take| take(entry.length),
-    |entry, take| entry.time.iter().copied().for_each(take),
-    |entry, take| entry.rest.iter().copied().for_each(take),
-];
-
 fn compress_parts(tags: &TagSet) -> Option<Vec<u8>> {
     let (count, base, entries) = tags.parts();
     if count == 0 {
@@ -90,14 +80,35 @@ fn compress_parts(tags: &TagSet) -> Option<Vec<u8>> {
     bytes.push(PARTS);
     varint::write(&mut bytes, count as u64);
     varint::write_signed(&mut bytes, base);
-    for (part, counts) in PARTS_IN_ORDER.iter().zip(&counts) {
-        if !counts.is_empty() {
-            let mut encoder = Encoder::new(counts, &mut bytes);
-            walk(entries, |entry| part(entry, &mut |byte| encoder.push(byte)))?;
-            encoder.finish();
-        }
-    }
+    let [heads, lengths, times, rests] = &counts;
+    compress_part(entries, heads, &mut bytes, |entry, encoder| {
+        encoder.push(entry.head);
+    })?;
+    compress_part(entries, lengths, &mut bytes, |entry, encoder| {
+        encoder.push(entry.length);
+    })?;
+    compress_part(entries, times, &mut bytes, |entry, encoder| {
+        entry.time.iter().for_each(|&byte| encoder.push(byte));
+    })?;
+    compress_part(entries, rests, &mut bytes, |entry, encoder| {
+        entry.rest.iter().for_each(|&byte| encoder.push(byte));
+    })?;
     Some(bytes)
+}
+
+fn compress_part(
+    entries: &[u8],
+    counts: &Counts,
+    to: &mut Vec<u8>,
+    push: impl Fn(&Entry<'_>, &mut Encoder<'_>),
+) -> Option<()> {
+    if counts.is_empty() {
+        return Some(());
+    }
+    let mut encoder = Encoder::new(counts, to);
+    walk(entries, |entry| push(entry, &mut encoder))?;
+    encoder.finish();
+    Some(())
 }
 
 fn walk(mut entries: &[u8], mut visit: impl FnMut(&Entry<'_>)) -> Option<()> {

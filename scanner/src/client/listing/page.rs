@@ -52,7 +52,7 @@ impl Walk<'_, '_> {
                 answer.discard().await;
                 return Ok(Step::NotModified);
             }
-            _ => return self.other_status(answer).await,
+            _ => return Box::pin(self.other_status(answer)).await,
         }
         self.take_unchanged_pages();
         match self.read(url, &mut answer).await {

@@ -171,7 +171,7 @@ impl<'w, 'a> Walk<'w, 'a> {
             match step {
                 Ok(Step::Next(next)) => {
                     url = next;
-                    self.keep(&url).await;
+                    Box::pin(self.keep(&url)).await;
                 }
                 Ok(Step::Again) => url = self.first_page(&self.list),
                 Ok(Step::NotModified) => {
