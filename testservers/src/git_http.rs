@@ -85,13 +85,23 @@ impl GitHttpOptions {
         let plans = Arc::new(Mutex::new(Plans::default()));
         let planned = Arc::clone(&plans);
         let directory_served = root.clone();
+        let user = Arc::new(Mutex::new(self.user.clone()));
+        let expected = Arc::clone(&user);
         let server = HttpServer::start(move |request| {
             let fault = follow_plans(&planned, request);
-            answer(&self, &directory_served, request, fault.as_ref())
+            let options = Self {
+                user: expected
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .clone(),
+                ..self.clone()
+            };
+            answer(&options, &directory_served, request, fault.as_ref())
         })?;
         Ok(GitHttp {
             server,
             plans,
+            user,
             root,
             _directory: directory,
         })
@@ -102,6 +112,7 @@ impl GitHttpOptions {
 pub struct GitHttp {
     server: HttpServer,
     plans: Arc<Mutex<Plans>>,
+    user: Arc<Mutex<Option<(String, String)>>>,
     root: PathBuf,
     _directory: TempDir,
 }
@@ -164,6 +175,12 @@ impl GitHttp {
             remaining: 1,
             what: Box::new(action),
         });
+    }
+
+    /// Asks for another user and password from now on.
+    pub fn expect_user(&self, user: &str, password: &str) {
+        let mut expected = self.user.lock().unwrap_or_else(PoisonError::into_inner);
+        *expected = Some((user.to_owned(), password.to_owned()));
     }
 
     /// Every request so far.

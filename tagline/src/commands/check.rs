@@ -118,7 +118,8 @@ fn plural_note(count: usize, what: &str) -> String {
 
 /// Secrets that cannot be used as what an object refers to them for. References that lead nowhere have been told.
 fn unusable_access(resources: &Resources) -> Vec<Problem> {
-    let clouds = CloudLogins::new(Arc::new(Timestamp::now));
+    let (forges, clock) = (Forges::default(), Arc::new(Timestamp::now) as Clock);
+    let clouds = CloudLogins::new(Arc::clone(&clock));
     let mut problems = Vec::new();
     for object in resources
         .image_repositories
@@ -134,17 +135,17 @@ fn unusable_access(resources: &Resources) -> Vec<Problem> {
         .values()
         .filter(|object| all_there(object, resources))
     {
-        if let Err(failure) = git_access::remote(object, resources, Duration::from_mins(1)) {
+        let timeout = Duration::from_mins(1);
+        if let Err(failure) = git_access::access(object, resources, timeout, &forges, &clock) {
             problems.push(access_problem(object, &failure));
         }
     }
-    problems.extend(unusable_forges(resources));
+    problems.extend(unusable_forges(resources, &forges, &clock));
     problems
 }
 
 /// Pull requests whose forge cannot be told, or whose Secret cannot be used there.
-fn unusable_forges(resources: &Resources) -> Vec<Problem> {
-    let (forges, clock) = (Forges::default(), Arc::new(Timestamp::now) as Clock);
+fn unusable_forges(resources: &Resources, forges: &Forges, clock: &Clock) -> Vec<Problem> {
     let mut problems = Vec::new();
     for object in resources
         .automations
@@ -169,7 +170,7 @@ fn unusable_forges(resources: &Resources) -> Vec<Problem> {
             continue;
         };
         if let Err(failure) =
-            forge_access::connection(object, spec, repository, resources, &forges, &clock)
+            forge_access::connection(object, spec, repository, resources, forges, clock)
         {
             let secret = object
                 .references

@@ -65,22 +65,8 @@ pub(crate) fn connection(
             address.api.origin().ascii_serialization()
         )));
     }
-    let unusable =
-        |error: UnusableSecret| access_failed(format!("{} cannot be used: {error}", secret.key));
-    let mut options = ConnectOptions {
-        ca_bundle: certificates(&secret.spec).map_err(unusable)?,
-        timeout: TIMEOUT,
-        clock: clock.clone(),
-        ..ConnectOptions::default()
-    };
-    let namespace = repository.key.name.namespace.as_str();
-    if let Some(reference) = &repository.spec.proxy_secret_ref {
-        let proxy = find(resources, namespace, &reference.name)?;
-        options.proxy =
-            Some(proxy_address(&proxy.spec).map_err(|error| {
-                access_failed(format!("{} cannot be used: {error}", proxy.key))
-            })?);
-    }
+    let options = options(repository, &secret.spec, resources, clock)
+        .map_err(|failure| of_pull_request(&failure))?;
     let credentials = credentials(&secret.spec, &address, &options, forges)
         .map_err(|error| access_failed(format!("{} cannot be used: {error}", secret.key)))?;
     Ok(Connection {
@@ -88,6 +74,41 @@ pub(crate) fn connection(
         credentials,
         options,
     })
+}
+
+/// How the host is reached: with the authorities of the credential's Secret, and by the repository's proxy.
+///
+/// # Errors
+/// A [`Failure`] that names the Secret that is missing or cannot be used.
+pub(crate) fn options(
+    repository: &Object<GitRepositorySpec>,
+    secret: &SecretData,
+    resources: &Resources,
+    clock: &Clock,
+) -> Result<ConnectOptions, Failure> {
+    let mut options = ConnectOptions {
+        ca_bundle: certificates(secret).map_err(|error| access_failed(error.to_string()))?,
+        timeout: TIMEOUT,
+        clock: clock.clone(),
+        ..ConnectOptions::default()
+    };
+    let namespace = repository.key.name.namespace.as_str();
+    if let Some(reference) = &repository.spec.proxy_secret_ref {
+        let proxy = find(resources, namespace, &reference.name)?;
+        let address = proxy_address(&proxy.spec);
+        options.proxy =
+            Some(address.map_err(|error| {
+                access_failed(format!("{} cannot be used: {error}", proxy.key))
+            })?);
+    }
+    Ok(options)
+}
+
+fn of_pull_request(failure: &Failure) -> Failure {
+    Failure {
+        message: format!("pull request: {}", failure.message),
+        ..failure.clone()
+    }
 }
 
 /// What a forge's error means for the automation.
@@ -106,7 +127,7 @@ pub(crate) fn failure(error: &ForgeError, now: Timestamp) -> Failure {
     };
     Failure {
         reason: error.reason(),
-        message: format!("pull request: {message}"),
+        message,
         retry,
     }
 }
@@ -140,7 +161,7 @@ fn misconfigured(message: &str) -> Failure {
 fn access_failed(message: impl std::fmt::Display) -> Failure {
     Failure::retried(
         "AuthenticationFailed",
-        format!("pull request: failed to configure the forge's access: {message}"),
+        format!("failed to configure the forge's access: {message}"),
     )
 }
 

@@ -19,6 +19,7 @@ pub(crate) mod git_access;
 mod image_sources;
 mod proposing;
 mod publish;
+mod publish_run;
 mod publishing;
 mod pull_requests;
 mod push_branches;

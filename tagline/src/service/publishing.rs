@@ -3,6 +3,7 @@
 use super::back_off::pause;
 use super::proposing::Proposal;
 use super::publish::{self, SharedPublication, Surroundings};
+use super::publish_run;
 use super::reload::spec_fingerprint;
 use super::selecting::after;
 use super::state::{AutomationState, Done, Run, automation_key, remember};
@@ -51,7 +52,7 @@ impl Service {
             return;
         };
         // Runs on one remote share a mirror: one after the other.
-        let remote = first.remote.url().to_string();
+        let remote = first.access.url().to_string();
         if self.busy_remotes.contains(&remote) {
             return;
         }
@@ -61,7 +62,7 @@ impl Service {
             let Some(publication) = self.prepare_publish(&other, now) else {
                 continue;
             };
-            if publication.remote.is_same(&publications[0].remote) {
+            if publication.access.is_same(&publications[0].access) {
                 names.push(other);
                 publications.push(publication);
             }
@@ -85,7 +86,7 @@ impl Service {
             remote,
         };
         self.spawn(subject, async move {
-            let published = publish::run(publications.clone(), storage, cancel).await;
+            let published = publish_run::run(publications.clone(), storage, cancel).await;
             let runs = names.into_iter().zip(publications).zip(published);
             let runs = runs.map(|((name, publication), published)| Run {
                 name,
@@ -156,7 +157,7 @@ impl Service {
         self.publishes -= 1;
         for run in runs {
             self.busy_remotes
-                .remove(&run.publication.remote.url().to_string());
+                .remove(&run.publication.access.url().to_string());
             self.take_run(run, started);
         }
     }
@@ -190,7 +191,7 @@ impl Service {
             status.last_push_branch = Some(outcome.branch.clone());
             tracing::info!(
                 object = %key,
-                remote = %publication.remote.url(),
+                remote = %publication.access.url(),
                 changes = outcome.changes().count(),
                 files = outcome.files.len(),
                 "pushed commit '{}' to branch '{}'",

@@ -193,7 +193,7 @@ impl PullRequestPlan {
         let forge = context
             .forges
             .connect(connection)
-            .map_err(|error| forge_access::failure(&error, context.now))?;
+            .map_err(|error| forge_failure(&error, context.now))?;
         let chosen = choices.chosen().count();
         Ok(Self {
             forge,
@@ -348,7 +348,7 @@ impl PullRequestPlan {
         sources.fill_in(&mut request.wanted, &self.targets).await;
         let mut proposed = match bring_about(&*self.forge, &request, &self.options).await {
             Ok(report) => self.proposed(&request, report),
-            Err(error) => self.failed(&request.wanted, forge_access::failure(&error, self.now)),
+            Err(error) => self.failed(&request.wanted, forge_failure(&error, self.now)),
         };
         proposed.failure = failure.or(proposed.failure);
         proposed
@@ -380,7 +380,7 @@ impl PullRequestPlan {
             .into_iter()
             .max_by_key(|failure| severity(&failure.error))
             .map(|failed| {
-                let mut failure = forge_access::failure(&failed.error, self.now);
+                let mut failure = forge_failure(&failed.error, self.now);
                 let number = failed.number.map(|number| format!(" ({number})"));
                 failure.message = format!(
                     "{}: branch {}{}",
@@ -416,6 +416,14 @@ fn remembered(request: &Request) -> Vec<Standing> {
         None => Standing::Missing,
     };
     request.wanted.iter().map(standing).collect()
+}
+
+fn forge_failure(error: &ForgeError, now: Timestamp) -> Failure {
+    let failure = forge_access::failure(error, now);
+    Failure {
+        message: format!("pull request: {}", failure.message),
+        ..failure
+    }
 }
 
 /// The branches that are at the remote.

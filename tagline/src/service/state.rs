@@ -1,7 +1,8 @@
 //! The state of every object while the service runs, and the part of it that outlives the process.
 
 use super::proposing::Proposal;
-use super::publish::{Published, SharedPublication};
+use super::publish::SharedPublication;
+use super::publish_run::Published;
 use super::status::{AutomationStatus, PolicyStatus, RepositoryStatus};
 use crate::resources::{
     ImagePolicySpec, ImageRepositorySpec, ImageUpdateAutomationSpec, Kind, Object, ObjectKey,

@@ -146,6 +146,12 @@ impl GitHubApp {
         })
     }
 
+    /// The time by its clock.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.wire.now()
+    }
+
     /// Tells one app from another in this process.
     pub(super) fn identity(&self) -> [u8; size_of::<usize>()] {
         std::ptr::from_ref(self).addr().to_le_bytes()

@@ -239,6 +239,23 @@ impl Remote {
         one.url == other.url && one.auth.is_same(&other.auth) && one.options.is_same(&other.options)
     }
 
+    /// The same remote for somebody else, or with a token that was renewed. Connections are shared.
+    ///
+    /// # Errors
+    /// [`InvalidRemote`] for credentials that the scheme cannot use.
+    pub fn with_auth(&self, auth: GitAuth) -> Result<Self, InvalidRemote> {
+        let Inner {
+            url, options, http, ..
+        } = &*self.0;
+        check_auth(url, &auth)?;
+        Ok(Self(Arc::new(Inner {
+            url: url.clone(),
+            auth,
+            options: options.clone(),
+            http: http.clone(),
+        })))
+    }
+
     /// The address, without credentials.
     #[must_use]
     pub fn url(&self) -> &GitUrl {

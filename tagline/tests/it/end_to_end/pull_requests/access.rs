@@ -6,7 +6,8 @@ use tagline_testservers::{CertificateAuthority, Nginx, NginxTls, require};
 use super::{SECRET, Scene, automation, reported};
 
 fn indented(pem: &str) -> String {
-    pem.lines().map(|line| format!("    {line}\n")).collect()
+    pem.lines()
+        .fold(String::new(), |text, line| text + "    " + line + "\n")
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `spec.git.pullRequest` from a new tag to a merged pull request: registry, git server and forge on one loopback.
 
 mod access;
+mod github_app;
 mod killed;
 mod life;
 mod limits;
@@ -14,7 +15,7 @@ use super::fleet::{Fleet, PASSWORD, UPDATE, http_objects};
 /// A fleet whose updates go through pull requests.
 struct Scene {
     registry: DockerRegistry,
-    _git: GitHttp,
+    git: GitHttp,
     forge: ForgeServer,
     fleet: Fleet,
     remote: BareRepository,
@@ -39,7 +40,7 @@ impl Scene {
         let scene = Self {
             objects: http_objects(&git, "acme/apps"),
             registry,
-            _git: git,
+            git,
             forge,
             fleet,
             remote,
