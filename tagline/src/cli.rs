@@ -80,6 +80,8 @@ pub(crate) enum Command {
     Select(Box<commands::select::SelectArgs>),
     /// Write chosen tags into a directory, without git, and print the difference
     Update(commands::update::UpdateArgs),
+    /// Ask the running service to scan, choose or write now
+    Reconcile(commands::reconcile::ReconcileArgs),
     /// Look after the store of tags
     Store(commands::store::StoreArgs),
     /// Print a shell's completion script

@@ -59,6 +59,7 @@ fn start(cli: Cli, output: &Output) -> anyhow::Result<Exit> {
         Command::Tags(args) => commands::tags::run(args, global, output),
         Command::Select(args) => commands::select::run(&args, global, output),
         Command::Update(args) => commands::update::run(&args, global, output),
+        Command::Reconcile(args) => commands::reconcile::run(&args, global, output),
         Command::Store(args) => commands::store::run(&args, global, output),
         Command::Completion(args) => commands::completion::run(&args, output),
         Command::Version => commands::version::run(output),

@@ -4,6 +4,7 @@ pub(crate) mod ad_hoc;
 pub(crate) mod check;
 pub(crate) mod completion;
 mod input;
+pub(crate) mod reconcile;
 pub(crate) mod run;
 pub(crate) mod scan;
 pub(crate) mod select;

@@ -28,6 +28,7 @@ const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// `flux reconcile` sets this annotation.
 const REQUESTED_AT: &str = "reconcile.fluxcd.io/requestedAt";
+const RELEASE_HOLDS_AT: &str = "tagline.dev/releaseHoldsAt";
 
 /// How manifests are read.
 #[derive(Debug, Clone)]
@@ -65,6 +66,11 @@ impl<S> Object<S> {
     /// Flux's annotation whose change asks for work now.
     pub(crate) fn requested_at(&self) -> Option<&str> {
         self.annotations.get(REQUESTED_AT).map(String::as_str)
+    }
+
+    /// Our annotation whose change releases what an automation holds back.
+    pub(crate) fn release_holds_at(&self) -> Option<&str> {
+        self.annotations.get(RELEASE_HOLDS_AT).map(String::as_str)
     }
 }
 

@@ -26,12 +26,14 @@ mod push_branches;
 pub(crate) mod registry_access;
 mod reload;
 mod report;
+pub(crate) mod requests;
 mod scan_mode;
 mod scanning;
 mod selecting;
 mod settings_change;
 mod state;
 mod status;
+mod steering;
 mod targets;
 mod timers;
 
@@ -102,6 +104,8 @@ pub(crate) struct Service {
     image_sources: ImageSources,
     unwritten: Batch,
     writing: bool,
+    /// Requests of other processes that are being followed.
+    taken: steering::Taken,
     cancel: CancellationToken,
     pass: Option<Pass>,
 }
@@ -176,6 +180,7 @@ impl Service {
             image_sources,
             unwritten: Batch::new(),
             writing: false,
+            taken: steering::Taken::default(),
             cancel,
             pass: None,
             settings,
@@ -198,6 +203,11 @@ impl Service {
                 None
             }
         };
+        // Without it, requests are looked for whenever something is due.
+        let mut asked = requests::directory(&self.settings.storage_path)
+            .ok()
+            .and_then(|directory| FileWatch::start(&[Source::Path(directory)]).ok());
+        self.take_requests();
         loop {
             self.start_what_is_due();
             let wakeup = self.next_wakeup();
@@ -205,7 +215,8 @@ impl Service {
             tokio::select! {
                 () = cancel.cancelled() => break,
                 Some(done) = self.tasks.join_next_with_id(), if !self.tasks.is_empty() => self.take(done),
-                () = tokio::time::sleep(wakeup) => {}
+                () = tokio::time::sleep(wakeup) => if asked.is_none() { self.take_requests() },
+                () = changed(&mut asked) => self.take_requests(),
                 () = changed(&mut watch) => self.reload().await,
             }
         }
@@ -229,6 +240,7 @@ impl Service {
             automations_started: false,
             bar,
         });
+        self.take_requests();
         self.due_automations.clear();
         loop {
             self.start_what_is_due();
@@ -334,8 +346,9 @@ impl Service {
                     Done::Proposed(name, proposed) => self.take_proposal(&name, proposed),
                     Done::Stored(result) => {
                         self.writing = false;
-                        if let Err(error) = result {
-                            tracing::error!(%error, "state cannot be written");
+                        match result {
+                            Ok(()) => self.taken.stored(),
+                            Err(error) => tracing::error!(%error, "state cannot be written"),
                         }
                     }
                 }
@@ -389,6 +402,7 @@ impl Service {
             return;
         }
         self.writing = true;
+        self.taken.store();
         let batch = std::mem::take(&mut self.unwritten);
         let store = self.store.clone();
         self.spawn(Subject::Store, async move {

@@ -113,6 +113,7 @@ pub(crate) fn prepare<'p>(
     )?;
     let mut request = publish_request(automation, git, repository, resources, now)?;
     request.holds.clone_from(&status.holds);
+    request.release_holds.clone_from(&status.release_holds);
     let (choices, observed) = choices_of(automation, resources, latest);
     let pull_requests = git
         .pull_request

@@ -12,7 +12,7 @@ use super::{PUBLISHES_AT_ONCE, Service, Subject};
 use crate::resources::{ObjectKey, ObjectName};
 use jiff::Timestamp;
 use std::sync::Arc;
-use tagline_updater::{Hold, PushOutcome};
+use tagline_updater::{Hold, PushOutcome, ReleaseHolds};
 
 /// What is said between a push and its pull requests.
 const PUSHED: &str = "repository up-to-date; working on pull requests";
@@ -214,6 +214,10 @@ impl Service {
                 .iter()
                 .flat_map(|outcome| outcome.held.clone())
                 .collect();
+            // Others may have been asked for while it ran.
+            if status.release_holds == publication.request.release_holds {
+                status.release_holds = ReleaseHolds::None;
+            }
             status.observed_policies.clone_from(&publication.observed);
             status.observed_spec = Some(spec_fingerprint(&state.object.spec));
         }

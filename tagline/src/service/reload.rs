@@ -238,7 +238,8 @@ impl Service {
             if let Some(state) = self.states.automations.get_mut(name) {
                 let asked =
                     requested.is_some() && requested != state.status.last_handled_reconcile_at;
-                let changed = state.object.spec != object.spec || asked;
+                let released = state.status.take_release(object.release_holds_at());
+                let changed = state.object.spec != object.spec || asked || released;
                 state.object = Arc::clone(object);
                 if changed {
                     state.status.last_handled_reconcile_at = requested;
@@ -248,6 +249,7 @@ impl Service {
             } else {
                 let mut status: AutomationStatus = self.memory.load(&automation_key(name))?;
                 let asked = requested.is_some() && requested != status.last_handled_reconcile_at;
+                let asked = status.take_release(object.release_holds_at()) || asked;
                 status.last_handled_reconcile_at = requested;
                 let state = AutomationState {
                     object: Arc::clone(object),

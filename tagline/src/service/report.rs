@@ -7,7 +7,7 @@ use super::status::{
 use super::targets::Activity;
 use crate::resources::{Kind, ObjectName};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tagline_policy::ImageReference;
 use tagline_updater::PushState;
 
@@ -304,7 +304,7 @@ fn short_image(image: &ImageRef) -> String {
 /// What an automation's run wrote, in a few words.
 fn summary(pushes: &[Push], remote: &str) -> String {
     let written: Vec<String> = pushes.iter().filter_map(Push::summary).collect();
-    if written.is_empty() {
+    let mut text = if written.is_empty() {
         let branches: Vec<&str> = pushes.iter().map(|push| push.branch.as_str()).collect();
         let branches = if branches.is_empty() {
             "no branch".to_owned()
@@ -314,7 +314,18 @@ fn summary(pushes: &[Push], remote: &str) -> String {
         format!("nothing to change on {branches} of {remote}")
     } else {
         format!("{} of {remote}", written.join("; "))
+    };
+    // The automation is as it should be, and yet a tag is not the newest: say why.
+    let held: BTreeSet<&str> = pushes
+        .iter()
+        .flat_map(|push| push.held.iter().map(|hold| hold.image.as_str()))
+        .collect();
+    if !held.is_empty() {
+        let held: Vec<&str> = held.into_iter().collect();
+        text.push_str("; taken back in git: ");
+        text.push_str(&held.join(", "));
     }
+    text
 }
 
 impl Push {

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tagline_policy::ImageReference;
+use tagline_updater::{Hold, ReleaseHolds};
 
 /// Ready, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -165,7 +166,13 @@ pub(crate) struct AutomationStatus {
     pub(crate) observed_policies: std::collections::BTreeMap<String, ImageRef>,
     /// Choices that a person took back in git.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) holds: Vec<tagline_updater::Hold>,
+    pub(crate) holds: Vec<Hold>,
+    /// Which of them are to be written all the same, with the next run.
+    #[serde(skip_serializing_if = "ReleaseHolds::is_none")]
+    pub(crate) release_holds: ReleaseHolds,
+    /// The request to release holds that was answered last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) last_handled_release_at: Option<String>,
     /// Since when choices wait to be written; none when all have been.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) changes_since: Option<Timestamp>,
@@ -178,6 +185,18 @@ pub(crate) struct AutomationStatus {
     /// The object's own fields that it has dealt with, as a hash.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) observed_spec: Option<String>,
+}
+
+impl AutomationStatus {
+    /// Answers the annotation that releases holds; whether it is one that was not answered yet.
+    pub(crate) fn take_release(&mut self, asked: Option<&str>) -> bool {
+        let is_new = asked.is_some() && asked != self.last_handled_release_at.as_deref();
+        if is_new {
+            self.last_handled_release_at = asked.map(str::to_owned);
+            self.release_holds = ReleaseHolds::All;
+        }
+        is_new
+    }
 }
 
 impl Conditions {

@@ -31,7 +31,7 @@ pub enum CommitGrouping {
 }
 
 /// Which reverts by a person are no longer respected.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum ReleaseHolds {
     /// All are respected.
     #[default]
@@ -43,6 +43,21 @@ pub enum ReleaseHolds {
 }
 
 impl ReleaseHolds {
+    /// Releases what the other one does as well.
+    pub fn add(&mut self, other: &Self) {
+        match (&mut *self, other) {
+            (Self::All, _) | (_, Self::None) => {}
+            (Self::Policies(own), Self::Policies(more)) => own.extend(more.iter().cloned()),
+            _ => self.clone_from(other),
+        }
+    }
+
+    /// Whether nothing is released.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        *self == Self::None
+    }
+
     pub(super) fn releases(&self, policy: &PolicyName) -> bool {
         match self {
             Self::None => false,

@@ -3,69 +3,11 @@
 use std::fs;
 use std::process::Command;
 
-use tagline_testservers::{
-    BareRepository, DockerRegistry, GitHttp, GnuPg, Image, SshKey, SshKeyType, StartError, require,
-};
+use tagline_testservers::{GnuPg, Image, SshKey, SshKeyType, require};
 
-use super::fleet::{
-    Automation, Fleet, PASSWORD, Running, UPDATE, file, git_objects, http_objects, secret_object,
-};
+use super::fleet::{Automation, PASSWORD, Running, UPDATE, file, git_objects, secret_object};
+use super::scene::{Scene, automations};
 use super::service::wait_until;
-
-struct Scene {
-    registry: DockerRegistry,
-    server: GitHttp,
-    remote: BareRepository,
-    fleet: Fleet,
-}
-
-impl Scene {
-    fn start(images: usize) -> Result<Self, StartError> {
-        let registry = DockerRegistry::start()?;
-        let server = GitHttp::options().with_user("me", PASSWORD).start()?;
-        let remote = server.create("fleet");
-        let fleet = Fleet::new(&registry, images);
-        fleet.fill(&remote);
-        fleet.write_manifest("images.yaml", &fleet.images());
-        Ok(Self {
-            registry,
-            server,
-            remote,
-            fleet,
-        })
-    }
-
-    fn write(&self, automations: &[Automation]) {
-        let mut text = http_objects(&self.server, "fleet");
-        for automation in automations {
-            text += &automation.to_string();
-        }
-        self.fleet.write_manifest("git.yaml", &text);
-    }
-
-    /// How many pushes the remote has seen.
-    fn pushes(&self) -> usize {
-        let requests = self.server.requests();
-        let pushes = requests.iter().filter(|request| {
-            request.method == "POST" && request.path.ends_with("git-receive-pack")
-        });
-        pushes
-            .filter(|push| push.header("authorization").is_some())
-            .count()
-    }
-
-    fn changed(&self, from: &str, to: &str) -> Vec<String> {
-        let names = self.remote.git(&["diff", "--name-only", from, to]);
-        names.lines().map(str::to_owned).collect()
-    }
-}
-
-/// The automations of a report.
-fn automations(report: &serde_json::Value) -> Vec<&serde_json::Value> {
-    let objects = report["objects"].as_array().unwrap();
-    let of_kind = |object: &&serde_json::Value| object["kind"] == "ImageUpdateAutomation";
-    objects.iter().filter(of_kind).collect()
-}
 
 #[test]
 fn automations_of_one_branch_share_a_commit_and_know_their_own_changes() {
