@@ -1,6 +1,7 @@
 //! What is proposed for tag lists as they are found.
 
-use tagline_policy::{Policy, TagRef, suggest};
+use std::fmt::Write as _;
+use tagline_policy::{Context, Policy, TagRef, suggest};
 
 fn proposals(tags: &[&str]) -> String {
     suggest(tags.iter().map(|tag| TagRef::new(tag).unwrap()))
@@ -63,4 +64,36 @@ fn nothing_to_sort() {
     assert_eq!(proposals(&["latest", "main", "abc1234", "stable"]), "");
     let signature = format!("sha256-{}.sig", "a".repeat(64));
     assert_eq!(proposals(&[&signature]), "");
+}
+
+/// Lists of well-known images, each with what is proposed for it, as a table.
+#[test]
+fn well_known_images() {
+    let text = include_str!("../cases/tag-lists.txt");
+    let mut table = String::new();
+    for section in text.split("\n## ").skip(1) {
+        let (title, tags) = section.split_once('\n').unwrap();
+        let tags: Vec<&str> = tags.split_whitespace().collect();
+        writeln!(table, "{title} ({} tags)", tags.len()).unwrap();
+        let proposals = suggest(tags.iter().map(|tag| TagRef::new(tag).unwrap()));
+        if proposals.is_empty() {
+            table += "  -\n";
+        }
+        for proposal in proposals {
+            let policy = Policy::compile(&proposal.spec).unwrap();
+            let chosen = policy.select(super::support::candidates(&tags), &context());
+            assert_eq!(chosen.result.as_ref(), Ok(&proposal.chooses), "{title}");
+            let filter = proposal.filter().map_or(String::new(), |filter| {
+                format!("  {}  {}", filter.pattern, filter.extract)
+            });
+            let choice = format!("{:?}", proposal.spec.choice);
+            let (tag, matched) = (proposal.chooses.as_str(), proposal.matched);
+            writeln!(table, "  {tag:<28} of {matched:<3} {choice}{filter}").unwrap();
+        }
+    }
+    insta::assert_snapshot!(table);
+}
+
+fn context() -> Context {
+    Context::at(jiff::Timestamp::UNIX_EPOCH)
 }
