@@ -37,6 +37,7 @@ mod http_server;
 mod nginx;
 mod not_run;
 mod process;
+mod proxy_server;
 mod registry_storage;
 mod ssh_keys;
 
@@ -51,5 +52,6 @@ pub use http_client::{ClientError, HttpClient};
 pub use http_server::{Body, HttpServer, Request, Response};
 pub use nginx::{Nginx, NginxOptions, NginxTls, RateLimit};
 pub use not_run::{StartError, started};
+pub use proxy_server::{ProxyOptions, ProxyServer};
 pub use registry_storage::{Image, Platform};
 pub use ssh_keys::{SshKey, SshKeyType};

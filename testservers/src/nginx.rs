@@ -39,6 +39,7 @@ pub struct NginxOptions {
     http: String,
     rate_limit: Option<RateLimit>,
     tls: Option<NginxTls>,
+    http2: bool,
 }
 
 impl NginxOptions {
@@ -77,6 +78,13 @@ impl NginxOptions {
     #[must_use]
     pub fn with_tls(mut self, tls: NginxTls) -> Self {
         self.tls = Some(tls);
+        self
+    }
+
+    /// Offers HTTP/2; with TLS the client chooses.
+    #[must_use]
+    pub fn with_http2(mut self) -> Self {
+        self.http2 = true;
         self
     }
 
@@ -128,8 +136,9 @@ impl NginxOptions {
             );
         }
         let tls = if self.tls.is_some() { " ssl" } else { "" };
+        let http2 = if self.http2 { " http2" } else { "" };
         text += &format!(
-            "server {{\nlisten 127.0.0.1:{port}{tls};\nserver_name localhost;\nroot {}/root;\n",
+            "server {{\nlisten 127.0.0.1:{port}{tls}{http2};\nserver_name localhost;\nroot {}/root;\n",
             base.display()
         );
         if let Some(tls) = &self.tls {

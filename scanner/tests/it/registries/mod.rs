@@ -10,6 +10,7 @@ mod names;
 mod newer;
 mod paged;
 mod paging;
+mod proxies;
 mod raw_server;
 mod secrets;
 mod support;

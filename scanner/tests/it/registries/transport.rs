@@ -1,10 +1,9 @@
-//! TLS with own authorities and client certificates, proxies, mirrors, plain http, and hosts that are not there.
+//! TLS with own authorities and client certificates, HTTP/2, mirrors, plain http, and hosts that are not there.
 
-use super::raw_server::{RawServer, answer, json};
 use super::support::*;
 use secrecy::SecretString;
 use std::net::TcpListener;
-use tagline_scanner::{Access, ProxySettings, ScanMode, ScanTarget, ScannerOptions, TlsSettings};
+use tagline_scanner::{Access, ScanMode, ScanTarget, ScannerOptions, TlsSettings};
 use tagline_testservers::{
     CertificateAuthority, HttpServer, KeyPair, Nginx, NginxTls, Response, require,
 };
@@ -56,6 +55,48 @@ async fn an_own_authority_is_trusted_where_it_is_given() {
         error.to_string().contains("unknown authority: give the CA"),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn http_2_is_negotiated_and_one_connection_serves_many() {
+    let authority = CertificateAuthority::new("test");
+    let nginx = Nginx::options()
+        .with_tls(NginxTls {
+            certificate: authority.loopback_server(),
+            client_authority: None,
+        })
+        .with_http2()
+        .with_http("log_format connections '$connection $server_protocol $uri';")
+        .with_server("access_log connections.log connections;")
+        .start();
+    let nginx = require!(nginx);
+    let scanner = scanner(everywhere(|_| {}));
+    let access = Access {
+        tls: TlsSettings::default().with_ca(authority.pem()).unwrap(),
+        ..Access::default()
+    };
+    let scans = (0..20).map(|number| {
+        let repository = format!("team/app-{number}");
+        nginx.write_tags(&repository, &["1.0.0"]);
+        let target = ScanTarget::new(image(&nginx.authority(), &repository), access.clone());
+        let scanner = scanner.clone();
+        async move { scanner.scan(&target, ScanMode::Full).await }
+    });
+    for scan in futures_util::future::join_all(scans).await {
+        assert_eq!(scan.unwrap().tags.len(), 1);
+    }
+    let log = std::fs::read_to_string(nginx.root().join("../connections.log")).unwrap();
+    let connections: std::collections::HashSet<&str> = log
+        .lines()
+        .map(|line| {
+            let mut words = line.split(' ');
+            let connection = words.next().unwrap();
+            assert_eq!(words.next(), Some("HTTP/2.0"), "{log}");
+            connection
+        })
+        .collect();
+    assert_eq!(log.lines().count(), 21, "{log}");
+    assert!(connections.len() <= 2, "{log}");
 }
 
 #[tokio::test]
@@ -187,63 +228,4 @@ async fn a_mirror_is_asked_in_the_hosts_place() {
         paths,
         ["/mirror/v2/", "/mirror/v2/library/alpine/tags/list"]
     );
-}
-
-#[tokio::test]
-async fn a_proxy_of_the_objects_own_is_used() {
-    let proxy = RawServer::start(|request, _| {
-        if request.target.starts_with("http://") {
-            json(r#"{"tags":["through the proxy","1.0.0"]}"#)
-        } else {
-            answer("403 Forbidden", "", "")
-        }
-    });
-    let settings = ProxySettings::new(
-        &format!("http://{}", proxy.authority()),
-        Some(("me".to_owned(), SecretString::from("proxy-secret"))),
-    )
-    .unwrap();
-    let access = Access {
-        proxy: Some(settings),
-        insecure: true,
-        ..Access::default()
-    };
-    let scan = scanner(ScannerOptions::default())
-        .scan(&target("registry.example:5000", access), ScanMode::Full)
-        .await
-        .unwrap();
-    assert_eq!((scan.tags.len(), scan.dropped), (1, 1));
-    let requests = proxy.requests();
-    assert!(
-        requests
-            .iter()
-            .any(|request| request.target == "registry.example:5000"),
-        "CONNECT first"
-    );
-    assert!(requests.iter().any(
-        |request| request.target == "http://registry.example:5000/v2/team/app/tags/list?n=1000"
-    ));
-    assert!(requests.iter().all(|request| {
-        request
-            .head
-            .to_ascii_lowercase()
-            .contains("proxy-authorization: basic")
-    }));
-}
-
-#[tokio::test]
-async fn a_proxy_that_refuses_is_named_and_its_password_is_not() {
-    let proxy = RawServer::start(|_, _| answer("407 Proxy Authentication Required", "", ""));
-    let address = format!("http://me:proxy-secret@{}", proxy.authority());
-    let access = Access {
-        proxy: Some(ProxySettings::new(&address, None).unwrap()),
-        ..Access::default()
-    };
-    let target = target("registry.example", access);
-    let error = scanner(ScannerOptions::default())
-        .scan(&target, ScanMode::Full)
-        .await
-        .unwrap_err();
-    assert_eq!(error.reason(), "ProxyFailed", "{error}");
-    assert!(!format!("{error} {error:?} {target:?} {:?}", target.key()).contains("proxy-secret"));
 }
