@@ -6,6 +6,7 @@ mod helm;
 mod image_text;
 mod kustomization;
 mod manifests;
+mod overlays;
 mod workload;
 mod yaml;
 

@@ -11,6 +11,7 @@ use tagline_policy::ImageName;
 
 use super::error::DiscoveryError;
 use super::image_text::ImageText;
+use super::overlays::Overlays;
 use super::yaml::{self, Node};
 use super::{ImageFilter, helm, kustomization, workload};
 
@@ -85,31 +86,79 @@ impl Discovered {
 /// The images named in files and, recursively, in directories (`*.yaml`, `*.yml`, `*.json`).
 ///
 /// Hidden directories and links to directories are passed over; of a Helm chart only its values files are
-/// read, because its templates are not YAML. Blocks on the disk.
+/// read, because its templates are not YAML. What kustomizations among them make of the images of their resources is
+/// what counts: `image: app` in a base is no image where an overlay says what it is. Blocks on the disk.
 #[must_use]
 pub fn images_in_manifests<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> Discovered {
-    let mut discovered = Discovered::default();
+    let mut walk = Walk::default();
     for path in paths {
         let path = path.as_ref();
         match fs::metadata(path) {
-            Ok(metadata) if metadata.is_dir() => discovered.walk(path, MAX_DEPTH),
-            Ok(_) => discovered.read_file(path),
-            Err(error) => discovered.unreadable(path, error),
+            Ok(metadata) if metadata.is_dir() => walk.directory(path, MAX_DEPTH),
+            Ok(_) => walk.read_file(path),
+            Err(error) => walk.unreadable(path, error),
         }
     }
-    discovered
+    walk.end()
 }
 
 /// The images named in a text, for example from standard input; `name` stands for the file.
 #[must_use]
 pub fn images_in_text(name: &Path, text: &str) -> Discovered {
-    let mut discovered = Discovered::default();
-    discovered.read_text(name, text);
-    discovered
+    let mut walk = Walk::default();
+    walk.read_text(name, text);
+    walk.end()
 }
 
-impl Discovered {
-    fn walk(&mut self, directory: &Path, depth: usize) {
+/// A walk under way.
+#[derive(Default)]
+struct Walk {
+    discovered: Discovered,
+    /// Images as they are written, before kustomizations have had their say.
+    written: Vec<WrittenImage>,
+    overlays: Overlays,
+}
+
+struct WrittenImage {
+    text: String,
+    workload: String,
+    container: String,
+    place: Place,
+    /// It stands in the `images:` of kustomize's own kind.
+    is_entry: bool,
+}
+
+impl Walk {
+    /// Says which images there are in the end.
+    fn end(mut self) -> Discovered {
+        let ways = self.overlays.ways();
+        for written in self.written {
+            let file = &written.place.file;
+            let texts = if written.is_entry {
+                let directory = file.parent().unwrap_or(Path::new(""));
+                ways.of_directory(directory, &written.text)
+            } else {
+                ways.of_file(file, &written.text)
+            };
+            for text in texts {
+                match ImageText::parse(&text) {
+                    Ok(image) => self.discovered.images.push(FoundImage {
+                        image,
+                        workload: written.workload.clone(),
+                        container: written.container.clone(),
+                        place: written.place.clone(),
+                    }),
+                    Err(source) => self.discovered.errors.push(DiscoveryError::Image {
+                        place: written.place.clone(),
+                        source,
+                    }),
+                }
+            }
+        }
+        self.discovered
+    }
+
+    fn directory(&mut self, directory: &Path, depth: usize) {
         let mut entries = match read_sorted(directory) {
             Ok(entries) => entries,
             Err(error) => return self.unreadable(directory, error),
@@ -125,13 +174,13 @@ impl Discovered {
                     self.read_file(&path);
                 }
             } else if !name.starts_with('.') && depth > 0 {
-                self.walk(&path, depth - 1);
+                self.directory(&path, depth - 1);
             }
         }
     }
 
     fn unreadable(&mut self, path: &Path, error: io::Error) {
-        self.errors.push(DiscoveryError::Read {
+        self.discovered.errors.push(DiscoveryError::Read {
             path: path.to_owned(),
             source: Arc::new(error),
         });
@@ -142,21 +191,23 @@ impl Discovered {
         let read =
             File::open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_string(&mut text));
         match read {
-            Ok(_) if text.len() as u64 > MAX_FILE => self.errors.push(DiscoveryError::TooLarge {
-                path: path.to_owned(),
-                limit: MAX_FILE,
-            }),
+            Ok(_) if text.len() as u64 > MAX_FILE => {
+                self.discovered.errors.push(DiscoveryError::TooLarge {
+                    path: path.to_owned(),
+                    limit: MAX_FILE,
+                });
+            }
             Ok(_) => self.read_text(path, &text),
             Err(error) => self.unreadable(path, error),
         }
     }
 
     fn read_text(&mut self, path: &Path, text: &str) {
-        self.files += 1;
+        self.discovered.files += 1;
         let file: Arc<Path> = path.into();
         let (documents, broken) = yaml::documents(text);
         let mut reading = ReadingFile {
-            discovered: self,
+            walk: self,
             file: Arc::clone(&file),
             objects: 0,
         };
@@ -165,13 +216,13 @@ impl Discovered {
         }
         if reading.objects > MAX_OBJECTS {
             let place = reading.place(documents.first().map_or((1, 1), |d| (d.line, d.column)));
-            self.errors.push(DiscoveryError::TooMany {
+            self.discovered.errors.push(DiscoveryError::TooMany {
                 place,
                 limit: MAX_OBJECTS,
             });
         }
         if let Some(broken) = broken {
-            self.errors.push(DiscoveryError::Syntax {
+            self.discovered.errors.push(DiscoveryError::Syntax {
                 place: Place {
                     file,
                     line: broken.line,
@@ -184,8 +235,8 @@ impl Discovered {
 }
 
 /// A file while its objects are looked at.
-struct ReadingFile<'d> {
-    discovered: &'d mut Discovered,
+struct ReadingFile<'w> {
+    walk: &'w mut Walk,
     file: Arc<Path>,
     objects: usize,
 }
@@ -196,11 +247,11 @@ impl ReadingFile<'_> {
         if self.objects > MAX_OBJECTS || object.pairs().is_empty() {
             return;
         }
-        self.discovered.objects += 1;
+        self.walk.discovered.objects += 1;
         let file_name = self.file.file_name().unwrap_or_default().to_string_lossy();
         let kind = object.get("kind").and_then(Node::text);
         match kind {
-            None if is_kustomization(&file_name) => self.kustomization(object, "Kustomization"),
+            None if is_kustomization(&file_name) => self.overlay(object, "Kustomization"),
             None if is_values_file(&file_name) => {
                 for image in helm::images_of_values(object) {
                     self.add(&image.text, "HelmValues", &image.container, image.place);
@@ -218,7 +269,11 @@ impl ReadingFile<'_> {
                     Some(_) => workload_name(object, "kustomization"),
                     None => "Kustomization".to_owned(),
                 };
-                self.kustomization(object, &workload);
+                if is_kustomization(&file_name) {
+                    self.overlay(object, &workload);
+                } else {
+                    self.kustomization(object, &workload, false);
+                }
             }
             Some(kind) => {
                 if kind.ends_with("List")
@@ -239,26 +294,40 @@ impl ReadingFile<'_> {
         }
     }
 
-    fn kustomization(&mut self, object: &Node<'_>, workload: &str) {
+    /// Kustomize's own kind, in its own file.
+    fn overlay(&mut self, object: &Node<'_>, workload: &str) {
+        let directory = self.file.parent().unwrap_or(Path::new(""));
+        let overlay = kustomization::overlay(object);
+        self.walk.overlays.add(directory, overlay);
+        self.kustomization(object, workload, true);
+    }
+
+    fn kustomization(&mut self, object: &Node<'_>, workload: &str, is_entry: bool) {
         for entry in kustomization::images(object) {
-            self.add(&entry.text, workload, entry.name, entry.place);
+            self.add_written(&entry.text, workload, entry.name, entry.place, is_entry);
         }
     }
 
     fn add(&mut self, text: &str, workload: &str, container: &str, node: &Node<'_>) {
+        self.add_written(text, workload, container, node, false);
+    }
+
+    fn add_written(
+        &mut self,
+        text: &str,
+        workload: &str,
+        container: &str,
+        node: &Node<'_>,
+        is_entry: bool,
+    ) {
         let place = self.place((node.line, node.column));
-        match ImageText::parse(text) {
-            Ok(image) => self.discovered.images.push(FoundImage {
-                image,
-                workload: workload.to_owned(),
-                container: container.to_owned(),
-                place,
-            }),
-            Err(source) => self
-                .discovered
-                .errors
-                .push(DiscoveryError::Image { place, source }),
-        }
+        self.walk.written.push(WrittenImage {
+            text: text.to_owned(),
+            workload: workload.to_owned(),
+            container: container.to_owned(),
+            place,
+            is_entry,
+        });
     }
 
     fn place(&self, (line, column): (usize, usize)) -> Place {

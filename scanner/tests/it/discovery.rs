@@ -231,6 +231,90 @@ fn a_directory_with_everything() {
     assert!(!repositories.contains_key(&ImageName::parse("alpine").unwrap()));
 }
 
+/// A base with placeholders, two overlays and a component, as repositories have them.
+#[test]
+fn kustomizations_say_what_placeholders_are() {
+    let root = tempfile::tempdir().unwrap();
+    let write = |path: &str, text: &str| {
+        let path = root.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    let deployment = "kind: Deployment
+metadata: {name: web}
+spec: {template: {spec: {
+  initContainers: [{name: migrate, image: 'MIGRATIONS'}],
+  containers: [{name: web, image: app}, {name: proxy, image: 'envoy:1.0'}]}}}
+";
+    write("apps/base/web.yaml", deployment);
+    write(
+        "apps/base/kustomization.yaml",
+        "resources: [./web.yaml]
+images: [{name: MIGRATIONS, newName: ghcr.io/org/migrations}]
+",
+    );
+    write("apps/staging/kustomization.yaml", "apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+resources: [../base]
+images: [{name: app, newName: ghcr.io/org/app, newTag: v2}, {name: ghcr.io/org/migrations, newTag: v2}]
+");
+    write(
+        "apps/production/kustomization.yaml",
+        "resources: [../base, job.yaml, 'https://example.com/remote?ref=v1']
+components: [../components/mirror]
+images: [{name: app, newName: mirror.example/app, newTag: v1}]
+",
+    );
+    write(
+        "apps/production/job.yaml",
+        "kind: CronJob
+metadata: {name: nightly}
+spec: {jobTemplate: {spec: {template: {spec: {containers: [{name: job, image: app}]}}}}}
+",
+    );
+    write(
+        "apps/components/mirror/kustomization.yaml",
+        "kind: Component
+images: [{name: envoy, newName: mirror.example/envoy}]
+",
+    );
+    // Nobody takes this one in.
+    write(
+        "apps/alone.yaml",
+        "kind: Pod
+metadata: {name: alone}
+spec: {containers: [{name: a, image: app}]}
+",
+    );
+    let found = images_in_manifests([root.path()]);
+    assert!(found.errors.is_empty(), "{:?}", found.errors);
+    let mut listing: Vec<String> = found
+        .images
+        .iter()
+        .map(|f| {
+            let file = f.place.file.strip_prefix(root.path()).unwrap().display();
+            format!("{file}:{} {} {}", f.place.line, f.container, f.image)
+        })
+        .collect();
+    listing.sort();
+    insta::assert_snapshot!(listing.join("\n"), @"
+    apps/alone.yaml:3 a index.docker.io/library/app
+    apps/base/kustomization.yaml:2 MIGRATIONS ghcr.io/org/migrations
+    apps/base/kustomization.yaml:2 MIGRATIONS ghcr.io/org/migrations:v2
+    apps/base/web.yaml:4 migrate ghcr.io/org/migrations
+    apps/base/web.yaml:4 migrate ghcr.io/org/migrations:v2
+    apps/base/web.yaml:5 proxy index.docker.io/library/envoy:1.0
+    apps/base/web.yaml:5 proxy mirror.example/envoy:1.0
+    apps/base/web.yaml:5 web ghcr.io/org/app:v2
+    apps/base/web.yaml:5 web mirror.example/app:v1
+    apps/components/mirror/kustomization.yaml:2 envoy mirror.example/envoy
+    apps/production/job.yaml:3 job mirror.example/app:v1
+    apps/production/kustomization.yaml:3 app mirror.example/app:v1
+    apps/staging/kustomization.yaml:4 app ghcr.io/org/app:v2
+    apps/staging/kustomization.yaml:4 ghcr.io/org/migrations ghcr.io/org/migrations:v2
+    ");
+}
+
 #[test]
 fn aliases_that_multiply_end_with_an_error() {
     // Each level is a list of ten times the one before.
