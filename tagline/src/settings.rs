@@ -259,7 +259,7 @@ fn jitter(text: &str) -> Result<f64, String> {
         .ok_or_else(|| "give a number between 0 and 1, for example 0.1".to_owned())
 }
 
-/// Finds a `Secret` that an entry of the settings names.
+/// Finds a `Secret` that an entry of the settings names. They belong to no namespace, so an entry names one.
 fn secret(
     reference: &NamespacedReference,
     resources: &Resources,

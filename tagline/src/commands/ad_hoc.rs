@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use futures_util::{StreamExt as _, stream};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
-use tagline_policy::{ImageName, Policy};
+use tagline_policy::{ImageName, Policy, Registry};
 use tagline_scanner::{
     Access, CredentialSource, ScanError, ScanMode, ScanTarget, Scanner, StoreOptions, TagStore,
 };
@@ -100,8 +100,12 @@ async fn scan_list(
 
 /// The target of an image named on the command line, with the credentials that `docker login` left.
 pub(crate) fn target(image: &str, insecure: bool) -> anyhow::Result<ScanTarget> {
-    let image = ImageName::parse(image).map_err(|error| BadInput::error(error.to_string()))?;
-    Ok(ScanTarget::new(image, access(insecure)))
+    Ok(ScanTarget::new(image_name(image)?, access(insecure)))
+}
+
+/// Reads an image's name on the command line.
+pub(crate) fn image_name(image: &str) -> anyhow::Result<ImageName> {
+    ImageName::parse(image).map_err(|error| BadInput::error(error.to_string()))
 }
 
 /// The way of access of images named on the command line.
@@ -111,4 +115,17 @@ pub(crate) fn access(insecure: bool) -> Access {
         insecure,
         ..Access::default()
     }
+}
+
+/// As [`access`], with what the settings have for a registry behind what `docker login` left.
+pub(crate) fn access_with_settings(
+    registry: &Registry,
+    insecure: bool,
+    settings: &Settings,
+) -> Access {
+    let mut access = access(insecure);
+    if let Some(source) = settings.credentials_for(registry) {
+        access.credentials = CredentialSource::chain(vec![access.credentials, source.clone()]);
+    }
+    access
 }

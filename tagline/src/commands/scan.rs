@@ -150,34 +150,37 @@ async fn targets(
 ) -> anyhow::Result<(Scanner, Vec<Wanted>)> {
     let filter = ImageFilter::new(&args.include, &args.exclude);
     let mut wanted = BTreeMap::new();
+    let resources = args.input.load(output)?;
+    let settings = Settings::resolve(
+        global,
+        &ServiceArgs::default(),
+        &(&args.registry).into(),
+        &resources,
+    )?;
+    let access =
+        |registry: &Registry| ad_hoc::access_with_settings(registry, args.insecure, &settings);
     for image in &args.image {
-        let target = ad_hoc::target(image, args.insecure)?;
-        add(&mut wanted, &filter, image.clone(), target);
+        let name = ad_hoc::image_name(image)?;
+        let access = access(name.registry());
+        add(
+            &mut wanted,
+            &filter,
+            image.clone(),
+            ScanTarget::new(name, access),
+        );
     }
-    let scanner = if args.input.is_given() {
-        let resources = args.input.load(output)?;
-        let settings = Settings::resolve(
-            global,
-            &ServiceArgs::default(),
-            &(&args.registry).into(),
-            &resources,
-        )?;
-        let access_failures = from_resources(&resources, &settings, args, &filter, &mut wanted);
-        for failure in access_failures {
-            output.error(&failure);
-        }
-        ad_hoc::scanner_of(global, &settings)?
-    } else {
-        ad_hoc::scanner(global, &args.registry)?
-    };
+    for failure in from_resources(&resources, &settings, args, &filter, &mut wanted) {
+        output.error(&failure);
+    }
+    let scanner = ad_hoc::scanner_of(global, &settings)?;
     if !args.from_manifests.is_empty() {
         let found = images_in_manifests(&args.from_manifests);
         for error in &found.errors {
             output.warning(&error.to_string());
         }
-        let access = ad_hoc::access(args.insecure);
         for image in found.repositories(&filter).into_keys() {
-            let target = ScanTarget::new(image, access.clone());
+            let access = access(image.registry());
+            let target = ScanTarget::new(image, access);
             add(&mut wanted, &filter, target.image.familiar(), target);
         }
     }
@@ -187,7 +190,7 @@ async fn targets(
                 "--catalog {host}: not a registry host; write host or host:port"
             ))
         })?;
-        let access = ad_hoc::access(args.insecure);
+        let access = access(&registry);
         for image in scanner.catalog(&registry, &access).await? {
             let target = ScanTarget::new(image, access.clone());
             add(&mut wanted, &filter, target.image.familiar(), target);

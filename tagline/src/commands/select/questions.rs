@@ -284,7 +284,7 @@ fn target_of(
     let settings = settings(args, global, resources)?;
     let image = ImageName::parse(&repository.spec.image)
         .map_err(|error| BadInput::error(error.to_string()))?;
-    let access = registry_access::access(repository, resources, &settings.clouds)
+    let access = registry_access::access_with_settings(repository, &image, resources, &settings)
         .map_err(|failure| anyhow::anyhow!("{}: {}", repository.key, failure.message))?;
     Ok(ScanTarget::new(image, access))
 }

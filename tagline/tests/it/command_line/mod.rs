@@ -4,6 +4,7 @@ mod check;
 mod groups;
 mod help;
 pub(crate) mod program;
+mod registries;
 mod scan;
 mod select;
 mod store;

@@ -51,6 +51,15 @@ impl Workplace {
     }
 
     pub(crate) fn run_with_input(&self, arguments: &[&str], input: &str) -> Ended {
+        self.run_with(arguments, input, &[])
+    }
+
+    /// With variables in its environment.
+    pub(crate) fn run_in(&self, environment: &[(&str, &str)], arguments: &[&str]) -> Ended {
+        self.run_with(arguments, "", environment)
+    }
+
+    fn run_with(&self, arguments: &[&str], input: &str, environment: &[(&str, &str)]) -> Ended {
         let mut command = Command::new(assert_cmd::cargo::cargo_bin!("tagline"));
         command
             .args(arguments)
@@ -58,6 +67,7 @@ impl Workplace {
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", self.path())
+            .envs(environment.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
