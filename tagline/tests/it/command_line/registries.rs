@@ -130,7 +130,7 @@ type: kubernetes.io/dockerconfigjson
 stringData:
   .dockerconfigjson: |
     {\"auths\": {\"*.example\": {\"username\": \"me\", \"password\": \"open-sesame-4711\"},
-               \"*.example:5000\": {\"username\": \"me\", \"password\": \"open-sesame-4711\"}}}
+               \"*.inside.example:5000\": {\"username\": \"me\", \"password\": \"open-sesame-4711\"}}}
 ---
 ";
 
