@@ -126,7 +126,13 @@ impl Scanner {
         let now = self.now();
         let requests = session.counts;
         drop(session);
-        let (merged, outcome, dropped, memory) = match listed {
+        let Listed {
+            merged,
+            outcome,
+            dropped,
+            memory,
+            has_partial,
+        } = match listed {
             Ok(listed) => listed,
             Err(interrupted) => {
                 let mut batch = failed(&key, &interrupted, now);
@@ -145,7 +151,7 @@ impl Scanner {
         };
         let batch = if merged.is_changed() || known.is_new {
             Batch::new().complete(&key, now, &merged.tags, memory)
-        } else if known.partial.is_none() && known.memory.differs_only_in_time(&memory) {
+        } else if !has_partial && known.memory.differs_only_in_time(&memory) {
             Batch::new().confirmed(&key, now, memory.full_listing_at)
         } else {
             Batch::new().unchanged(&key, now, memory)
@@ -173,7 +179,7 @@ impl Scanner {
         key: &TargetKey,
         known: &Known,
         request: &ScanRequest,
-    ) -> Result<(Merged, ScanOutcome, u64, RegistryMemory), Interrupted> {
+    ) -> Result<Listed, Interrupted> {
         let mut start = known.start(&request.mode, self.now(), self.full_listing_every());
         let mut listing = listing::Request {
             repository: target.image.repository().as_str(),
@@ -182,6 +188,13 @@ impl Scanner {
             keeper: Keeper::new(&self.inner.store, key),
             now: self.now(),
             time: request.time_limit.unwrap_or(Duration::MAX),
+        };
+        let listed = |merged, outcome, dropped, memory, keeper: &Keeper<'_>| Listed {
+            merged,
+            outcome,
+            dropped,
+            memory,
+            has_partial: known.partial.is_some() || keeper.has_kept(),
         };
         loop {
             let after = match &start {
@@ -195,7 +208,8 @@ impl Scanner {
                         added: Arc::default(),
                         removed: Arc::default(),
                     };
-                    return Ok((merged, ScanOutcome::Unchanged, 0, memory));
+                    let outcome = ScanOutcome::Unchanged;
+                    return Ok(listed(merged, outcome, 0, memory, &listing.keeper));
                 }
                 Listing::All(Pages {
                     tags,
@@ -203,7 +217,8 @@ impl Scanner {
                     memory,
                 }) => {
                     let merged = tags.replace(&known.tags, self.now());
-                    return Ok((merged, ScanOutcome::Listed, dropped, memory));
+                    let outcome = ScanOutcome::Listed;
+                    return Ok(listed(merged, outcome, dropped, memory, &listing.keeper));
                 }
                 Listing::Newer(Pages {
                     tags,
@@ -220,7 +235,8 @@ impl Scanner {
                             memory.etag = None;
                             memory.later_pages.clear();
                         }
-                        return Ok((merged, ScanOutcome::Extended, dropped, memory));
+                        let outcome = ScanOutcome::Extended;
+                        return Ok(listed(merged, outcome, dropped, memory, &listing.keeper));
                     }
                     // What a policy chooses instead of a tag that is gone may be gone as well.
                     listing.memory = memory;
@@ -397,6 +413,16 @@ impl ScanRequest {
         self.tenant = tenant.into();
         self
     }
+}
+
+/// A listing that has ended, compared with what was known.
+struct Listed {
+    merged: Merged,
+    outcome: ScanOutcome,
+    dropped: u64,
+    memory: RegistryMemory,
+    /// The store holds pages of this one, or of one before it.
+    has_partial: bool,
 }
 
 /// What the store holds about a target before a scan.

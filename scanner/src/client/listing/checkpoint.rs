@@ -6,6 +6,7 @@
 
 use crate::store::{Batch, PartialListing, RegistryMemory, TagStore};
 use crate::target_key::TargetKey;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -17,10 +18,11 @@ const PART: u32 = 8;
 const TIME: Duration = Duration::from_secs(5);
 
 /// Where pages are kept.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) struct Keeper<'k> {
     store: &'k TagStore,
     key: &'k TargetKey,
+    has_kept: AtomicBool,
 }
 
 /// When pages are kept next.
@@ -32,11 +34,21 @@ pub(super) struct Pace {
 
 impl<'k> Keeper<'k> {
     pub(crate) const fn new(store: &'k TagStore, key: &'k TargetKey) -> Self {
-        Self { store, key }
+        Self {
+            store,
+            key,
+            has_kept: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether there are pages in the store now, which are to go when the listing ends.
+    pub(crate) fn has_kept(&self) -> bool {
+        self.has_kept.load(Ordering::Relaxed)
     }
 
     /// Keeps pages. That this fails is no reason to give up a listing that goes well.
     pub(super) async fn keep(&self, partial: &PartialListing, memory: RegistryMemory) {
+        self.has_kept.store(true, Ordering::Relaxed);
         let batch = Batch::new()
             .learned(self.key, memory)
             .partial(self.key, partial);

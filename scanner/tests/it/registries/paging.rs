@@ -206,6 +206,20 @@ async fn a_list_that_is_dropped_goes_on_near_where_it_was() {
     );
 }
 
+/// Pages that were kept on the way are gone with the end, whether it brought something new or not.
+#[tokio::test]
+async fn a_list_that_ends_leaves_no_pages_behind() {
+    let server = Paged::new(400).start();
+    let scanner = scanner(everywhere(|settings| page_size(settings, 10)));
+    let target = anonymous(&server.authority(), "a/b");
+    for _ in 0..3 {
+        let scan = scanner.scan(&target, ScanMode::Full).await.unwrap();
+        assert_eq!(scan.tags.len(), 400);
+        assert_eq!(scan.requests.of(tagline_scanner::RequestKind::Tags), 40);
+        assert!(scanner.store().partial(&target.key()).unwrap().is_none());
+    }
+}
+
 #[tokio::test]
 async fn a_time_limit_keeps_what_was_read() {
     let slow = Arc::new(AtomicBool::new(true));
