@@ -5,6 +5,7 @@ mod github_app;
 mod killed;
 mod life;
 mod limits;
+mod real_gitea;
 
 use serde_json::Value;
 use tagline_testservers::forge::{FakePull, ForgeKind, ForgeServer, PullRequestState, TOKEN};
