@@ -3,10 +3,12 @@
 //! Every file is either as it was or as it should be, whenever the process is killed: new text goes to
 //! a temporary file beside the old one, reaches the disk, and takes the old one's name.
 
+mod replace;
+
 use crate::edit::{self, Change, EditOptions, MARKER_MAP_NAME, MarkerMap, Skip, SkipReason};
 use crate::{Choices, SourceIgnore, diff};
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -78,6 +80,7 @@ pub fn update(
         let mut walk = Walk {
             root,
             ignore: &options.ignore,
+            dry_run: options.dry_run,
             files: Vec::new(),
             maps: Vec::new(),
             skipped: Vec::new(),
@@ -120,6 +123,7 @@ struct Candidate {
 struct Walk<'a> {
     root: &'a Path,
     ignore: &'a SourceIgnore,
+    dry_run: bool,
     files: Vec<Candidate>,
     /// What the `.tagline.yaml` files say.
     maps: Vec<MarkerMap>,
@@ -146,7 +150,11 @@ impl Walk<'_> {
             if name == ".git" || self.ignore.is_ignored(&path, kind.is_dir()) {
                 continue;
             }
-            if kind.is_dir() {
+            if kind.is_file() && replace::is_ours(&entry.file_name()) {
+                if !self.dry_run {
+                    replace::remove_left_behind(&entry.path());
+                }
+            } else if kind.is_dir() {
                 if let Err(error) = self.below(&entry.path(), &path) {
                     self.skipped.push((path, unreadable(&error)));
                 }
@@ -244,7 +252,7 @@ fn edit_one(file: &Candidate, choices: &Choices, options: &DirectoryOptions) -> 
         return edited;
     };
     if !options.dry_run
-        && let Err(error) = replace(&file.location, &new)
+        && let Err(error) = replace::replace(&file.location, &new)
     {
         edited.skipped.push(whole_file(
             SkipReason::Unwritable,
@@ -258,21 +266,6 @@ fn edit_one(file: &Candidate, choices: &Choices, options: &DirectoryOptions) -> 
         changes: edit.changes,
     });
     edited
-}
-
-/// Gives a file new content in one step, keeping its permissions.
-fn replace(location: &Path, text: &[u8]) -> io::Result<()> {
-    let directory = location.parent().unwrap_or(Path::new("."));
-    let permissions = fs::metadata(location)?.permissions();
-    let mut file = tempfile::Builder::new()
-        .prefix(".tagline-")
-        .suffix(".tmp")
-        .tempfile_in(directory)?;
-    file.write_all(text)?;
-    file.as_file().set_permissions(permissions)?;
-    file.as_file().sync_all()?;
-    file.persist(location)?;
-    Ok(())
 }
 
 fn unreadable(error: &io::Error) -> Skip {

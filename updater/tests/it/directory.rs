@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Instant;
 use tagline_policy::{ImageReference, Tag};
 use tagline_updater::directory::{DirectoryOptions, DirectoryUpdate, update};
 use tagline_updater::{Choices, PolicyName, SourceIgnore};
@@ -155,4 +157,130 @@ fn links_are_not_followed_and_permissions_stay() {
         .map(|e| e.unwrap().file_name())
         .collect();
     assert_eq!(names.len(), 4, "{names:?}");
+}
+
+/// A file of many: either all old or all new.
+fn numbered(index: usize, tag: &str) -> String {
+    format!("# {index}\nimage: app:{tag} # {{\"$imagepolicy\": \"apps:app\"}}\n")
+}
+
+fn set_all(root: &Path, tag: &str) {
+    let image = ImageReference {
+        name: "app".to_owned(),
+        tag: Tag::new(tag).unwrap(),
+        digest: None,
+    };
+    let choices = Choices::from_iter([(PolicyName::new("apps", "app"), image)]);
+    update(root, &choices, &DirectoryOptions::default()).unwrap();
+}
+
+const ROOT: &str = "TAGLINE_TEST_DIRECTORY_ROOT";
+const TAG: &str = "TAGLINE_TEST_DIRECTORY_TAG";
+
+/// Not a test: the process that is killed.
+#[test]
+#[ignore = "the child process of the test below"]
+fn child() {
+    let (Ok(root), Ok(tag)) = (std::env::var(ROOT), std::env::var(TAG)) else {
+        return;
+    };
+    set_all(Path::new(&root), &tag);
+}
+
+#[test]
+fn a_killed_update_leaves_whole_files_and_the_next_one_tidies_up() {
+    const FILES: usize = 60;
+    const KILLS: usize = 25;
+    let root = tempfile::tempdir().unwrap();
+    let path = |index: usize| format!("d{}/f{index}.yaml", index % 5);
+    for index in 0..FILES {
+        write(root.path(), &path(index), &numbered(index, "0"));
+    }
+    let left = || {
+        let all = (0..5).flat_map(|n| fs::read_dir(root.path().join(format!("d{n}"))).unwrap());
+        all.flatten()
+            .filter(|entry| entry.path().extension().unwrap() == "tmp")
+            .count()
+    };
+    let start = |tag: &str| {
+        Command::new(std::env::current_exe().unwrap())
+            .args(["directory::child", "--exact", "--ignored"])
+            .env(ROOT, root.path())
+            .env(TAG, tag)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap()
+    };
+    let begun = Instant::now();
+    assert!(start("1").wait().unwrap().success());
+    let whole = begun.elapsed();
+    let (mut in_between, mut dirty) = (0, 0);
+    for kill in 0..KILLS {
+        let (old, new) = (format!("{}", kill + 1), format!("{}", kill + 2));
+        let mut running = start(&new);
+        let moment = whole * u32::try_from(kill).unwrap() / u32::try_from(KILLS).unwrap();
+        let until = Instant::now() + moment;
+        while Instant::now() < until {
+            std::thread::yield_now();
+        }
+        running.kill().unwrap();
+        running.wait().unwrap();
+        let changed = (0..FILES).filter(|&index| {
+            let text = read(root.path(), &path(index));
+            assert!(
+                text == numbered(index, &old) || text == numbered(index, &new),
+                "{text:?}"
+            );
+            text == numbered(index, &new)
+        });
+        in_between += usize::from((1..FILES).contains(&changed.count()));
+        dirty += usize::from(left() > 0);
+        set_all(root.path(), &new);
+        assert_eq!(left(), 0);
+        assert!((0..FILES).all(|index| read(root.path(), &path(index)) == numbered(index, &new)));
+    }
+    assert!(
+        in_between > 0,
+        "no kill came in the middle; {dirty} left a file behind"
+    );
+}
+
+#[test]
+fn what_is_left_behind_is_removed_unless_somebody_works_on_it() {
+    let root = tempfile::tempdir().unwrap();
+    for name in [
+        ".tagline-dead.tmp",
+        ".tagline-alive.tmp",
+        ".tagline-mine",
+        "a.yaml",
+    ] {
+        write(root.path(), name, MARKED);
+    }
+    let alive = fs::File::open(root.path().join(".tagline-alive.tmp")).unwrap();
+    alive.lock().unwrap();
+    let look = DirectoryOptions {
+        dry_run: true,
+        ..DirectoryOptions::default()
+    };
+    run(root.path(), &look);
+    assert!(root.path().join(".tagline-dead.tmp").exists());
+    run(root.path(), &DirectoryOptions::default());
+    let mut names: Vec<_> = fs::read_dir(root.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names, [".tagline-alive.tmp", ".tagline-mine", "a.yaml"]);
+}
+
+#[test]
+fn another_name_of_the_same_file_keeps_its_content() {
+    let root = tempfile::tempdir().unwrap();
+    write(root.path(), "a.yaml", MARKED);
+    let cached = root.path().join("cached");
+    fs::hard_link(root.path().join("a.yaml"), &cached).unwrap();
+    run(root.path(), &DirectoryOptions::default());
+    assert_eq!(read(root.path(), "a.yaml"), UPDATED);
+    assert_eq!(fs::read_to_string(cached).unwrap(), MARKED);
 }
