@@ -149,7 +149,7 @@ impl Automation {
         let outcome: PushOutcome = publish(
             &self.mirror,
             &request,
-            &MarkerEditor::default(),
+            &MarkerEditor,
             choices,
             &message,
             &CancellationToken::new(),

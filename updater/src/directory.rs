@@ -88,10 +88,7 @@ pub fn update(
         walk.below(root, "").map_err(cannot_read)?;
         outcome.skipped = walk.skipped;
         options.edit.maps.append(&mut walk.maps);
-        let (maps, edit) = (&options.edit.maps, &options.edit);
-        walk.files.retain(|file| {
-            edit::is_candidate(&file.path, edit) || maps.iter().any(|map| map.names(&file.path))
-        });
+        walk.files.retain(|file| options.edit.look_at(&file.path));
         walk.files
     } else {
         let name = root.file_name().unwrap_or(root.as_os_str());
@@ -177,13 +174,7 @@ impl Walk<'_> {
         };
         match MarkerMap::parse(&path, &String::from_utf8_lossy(&text)) {
             Ok(map) => self.maps.push(map),
-            Err(error) => {
-                let skip = Skip {
-                    line: error.line,
-                    ..whole_file(SkipReason::Unparsable, error.to_string())
-                };
-                self.skipped.push((path, skip));
-            }
+            Err(error) => self.skipped.push((path, error.to_skip())),
         }
     }
 }

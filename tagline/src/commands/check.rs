@@ -1,6 +1,6 @@
 //! `tagline check`: everything that can be found wrong without any network.
 
-use super::input::InputArgs;
+use super::input::{FormatArgs, InputArgs};
 use crate::exit::{BadInput, Exit};
 use crate::manifest::{Place, Position, Problem, Severity, nearest};
 use crate::output::{BAD, GOOD, Output, counted_noun};
@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tagline_scanner::Clock;
 use tagline_updater::directory::{self, DirectoryOptions};
-use tagline_updater::edit::{Skip, SkipReason};
+use tagline_updater::edit::{EditOptions, Formats, Skip, SkipReason};
 use tagline_updater::forge::Forges;
 use tagline_updater::{Choices, PolicyName};
 
@@ -30,6 +30,8 @@ pub(crate) struct CheckArgs {
     /// A directory whose markers are checked, too: each must name a policy given with -f
     #[arg(long, value_name = "DIR")]
     path: Option<PathBuf>,
+    #[command(flatten)]
+    formats: FormatArgs,
 }
 
 /// The result as JSON and YAML have it.
@@ -54,7 +56,7 @@ pub(crate) fn run(args: &CheckArgs, output: &Output) -> anyhow::Result<Exit> {
     let mut problems = resources.problems.clone();
     problems.extend(unusable_access(&resources));
     if let Some(path) = &args.path {
-        problems.extend(markers(path, &resources)?);
+        problems.extend(markers(path, &resources, args.formats.resolve(&resources))?);
     }
     for problem in &problems {
         output.problem(problem);
@@ -209,7 +211,7 @@ fn without_place(detail: &str) -> &str {
 }
 
 /// Markers in a directory that name no policy, and files that cannot be edited.
-fn markers(path: &Path, resources: &Resources) -> anyhow::Result<Vec<Problem>> {
+fn markers(path: &Path, resources: &Resources, formats: Formats) -> anyhow::Result<Vec<Problem>> {
     let mut choices = Choices::new();
     let refused = resources.refused.iter().map(|refused| &refused.key);
     let policies = resources.image_policies.values().map(|policy| &policy.key);
@@ -226,6 +228,10 @@ fn markers(path: &Path, resources: &Resources) -> anyhow::Result<Vec<Problem>> {
     }
     let options = DirectoryOptions {
         dry_run: true,
+        edit: EditOptions {
+            formats,
+            ..EditOptions::default()
+        },
         ..DirectoryOptions::default()
     };
     let update = directory::update(path, &choices, &options)

@@ -3,6 +3,7 @@
 use crate::exit::BadInput;
 use crate::output::Output;
 use crate::resources::{DEFAULT_NAMESPACE, LoadOptions, Resources, Source, load};
+use tagline_updater::edit::{Format, Formats};
 
 /// Where manifests come from.
 #[derive(Debug, Clone, clap::Args)]
@@ -13,6 +14,34 @@ pub(crate) struct InputArgs {
     /// Namespace of objects that name none
     #[arg(short, long, value_name = "NAMESPACE", default_value = DEFAULT_NAMESPACE, env = "TAGLINE_NAMESPACE")]
     pub(crate) namespace: String,
+}
+
+/// `--formats`: the kinds of files that a command on a directory looks at.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct FormatArgs {
+    /// Kinds of files to look at: yaml, json, hcl, dockerfile, dotenv, template (YAML that a template engine
+    /// completes, read line by line); those of the `ImageUpdateAutomation`s given with -f where absent, else yaml
+    #[arg(long, value_name = "FORMAT,...", value_delimiter = ',')]
+    formats: Vec<Format>,
+}
+
+impl FormatArgs {
+    /// What the flag says, else what the automations say.
+    pub(crate) fn resolve(&self, resources: &Resources) -> Formats {
+        if !self.formats.is_empty() {
+            return self.formats.iter().copied().collect();
+        }
+        let asked = |format: Format| {
+            resources
+                .automations
+                .values()
+                .any(|automation| automation.spec.update.formats().contains(format))
+        };
+        Format::ALL
+            .into_iter()
+            .filter(|format| asked(*format))
+            .fold(Formats::default(), Formats::with)
+    }
 }
 
 impl InputArgs {

@@ -1,6 +1,6 @@
 //! `tagline update`: writes chosen tags into a directory, without git.
 
-use super::input::InputArgs;
+use super::input::{FormatArgs, InputArgs};
 use crate::cli::GlobalArgs;
 use crate::exit::{BadInput, Exit};
 use crate::output::{Output, counted_noun};
@@ -12,7 +12,7 @@ use serde::Serialize;
 use std::path::PathBuf;
 use tagline_policy::ImageReference;
 use tagline_updater::directory::{self, DirectoryOptions, DirectoryUpdate};
-use tagline_updater::edit::SkipReason;
+use tagline_updater::edit::{EditOptions, SkipReason};
 use tagline_updater::{Choices, PolicyName};
 
 /// Flags of `tagline update`.
@@ -26,6 +26,8 @@ pub(crate) struct UpdateArgs {
     /// The directory, or one file
     #[arg(long, value_name = "DIR")]
     path: PathBuf,
+    #[command(flatten)]
+    formats: FormatArgs,
     /// Show what would change, write nothing
     #[arg(long)]
     dry_run: bool,
@@ -70,9 +72,14 @@ pub(crate) fn run(args: &UpdateArgs, global: &GlobalArgs, output: &Output) -> an
         return Err(BadInput::error("no policies: give them with -f"));
     }
     let resources = args.input.load(output)?;
+    let formats = args.formats.resolve(&resources);
     let (choices, all_chose) = choices(args, global, resources, output)?;
     let options = DirectoryOptions {
         dry_run: args.dry_run,
+        edit: EditOptions {
+            formats,
+            ..EditOptions::default()
+        },
         ..DirectoryOptions::default()
     };
     let update = directory::update(&args.path, &choices, &options)

@@ -6,6 +6,7 @@ use super::metadata::{LabelSelector, LocalReference};
 use super::pull_request::PullRequestSpec;
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use tagline_updater::edit::{Format, Formats};
 
 /// `spec`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -153,6 +154,18 @@ pub(crate) struct UpdateStrategy {
     pub(crate) strategy: UpdateStrategyName,
     /// A directory or file inside the repository.
     pub(crate) path: Option<String>,
+    /// Ours: the kinds of files that are edited; YAML alone where absent, as in Flux.
+    pub(crate) formats: Option<Vec<Format>>,
+}
+
+impl UpdateStrategy {
+    /// The kinds of files that are edited.
+    pub(crate) fn formats(&self) -> Formats {
+        match &self.formats {
+            Some(formats) => formats.iter().copied().collect(),
+            None => Formats::default(),
+        }
+    }
 }
 
 /// `spec.update.strategy`.

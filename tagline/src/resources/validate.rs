@@ -172,6 +172,14 @@ impl Validate for ImageUpdateAutomationSpec {
                 );
             }
         }
+        if self.update.formats.as_ref().is_some_and(Vec::is_empty) {
+            found.add(
+                "Invalid",
+                "spec.update.formats",
+                "an empty list, with which nothing would be edited",
+                "leave the field out for YAML alone",
+            );
+        }
         let Some(git) = &self.git else {
             found.add(
                 "InvalidSourceConfiguration",

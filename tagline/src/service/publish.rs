@@ -210,6 +210,7 @@ fn publish_request(
         request.ignore = SourceIgnore::parse(ignore)
             .map_err(|error| source_failed(format!("{}: spec.ignore: {error}", repository.key)))?;
     }
+    request.edit.formats = update.formats();
     if git.pull_request.is_some() && request.push.branch.is_none() {
         request.push.branch = Some(pull_requests::default_branch(automation));
     }

@@ -224,7 +224,7 @@ fn push(
             message: &publication.message,
         })
         .collect();
-    publish_together(&mirror, &MarkerEditor::default(), &contributions, cancel)
+    publish_together(&mirror, &MarkerEditor, &contributions, cancel)
         .into_iter()
         .map(|result| match result {
             Err(error) => Published::failed(failure(&error)),

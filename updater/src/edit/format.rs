@@ -4,7 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 /// A kind of file that can hold markers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Format {
     /// `.yaml`, `.yml`, `Kustomization`: what Flux reads.
     Yaml,
@@ -76,7 +77,7 @@ impl Formats {
     /// Every format.
     #[must_use]
     pub fn all() -> Self {
-        Format::ALL.into_iter().fold(Self(0), Self::with)
+        Format::ALL.into_iter().collect()
     }
 
     /// With one more.
@@ -89,6 +90,12 @@ impl Formats {
     #[must_use]
     pub const fn contains(self, format: Format) -> bool {
         self.0 & 1 << format as u8 != 0
+    }
+}
+
+impl FromIterator<Format> for Formats {
+    fn from_iter<I: IntoIterator<Item = Format>>(formats: I) -> Self {
+        formats.into_iter().fold(Self(0), Self::with)
     }
 }
 

@@ -7,7 +7,7 @@
 //!     policy: "apps:web:tag"     # what a marker would say
 //! ```
 
-use super::Setter;
+use super::{Setter, Skip, SkipReason};
 use granit_parser::{Event, Parser};
 use std::collections::BTreeMap;
 
@@ -31,6 +31,20 @@ pub struct InvalidMarkerMap {
     pub line: usize,
     /// What is wrong.
     pub message: String,
+}
+
+impl InvalidMarkerMap {
+    /// The same as an entry of the list of skipped things.
+    #[must_use]
+    pub fn to_skip(&self) -> Skip {
+        Skip {
+            line: self.line,
+            column: 1,
+            reason: SkipReason::Unparsable,
+            setter: None,
+            detail: self.to_string(),
+        }
+    }
 }
 
 impl MarkerMap {
@@ -95,6 +109,11 @@ impl MarkerMap {
             }
         }
         Ok(map)
+    }
+
+    /// The files it has markers for.
+    pub fn files(&self) -> impl Iterator<Item = &str> {
+        self.markers.keys().map(String::as_str)
     }
 
     /// Whether it has markers for a file.

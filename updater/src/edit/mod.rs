@@ -23,6 +23,8 @@ pub use outcome::{Change, EditError, FileEdit, ObjectIdentifier, Skip, SkipReaso
 use crate::{Choice, Choices};
 use outcome::Place;
 use splice::Patch;
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash as _, Hasher as _};
 use std::ops::Range;
 use tagline_policy::{ImageName, ImageReference};
 
@@ -78,6 +80,34 @@ struct Found {
 #[must_use]
 pub fn is_candidate(path: &str, options: &EditOptions) -> bool {
     Format::of(path).is_some_and(|format| options.formats.contains(format))
+}
+
+/// Whether a file of this path may be looked at under any options.
+pub(crate) fn has_format(path: &str) -> bool {
+    Format::of(path).is_some()
+}
+
+/// Whether a file is a `.tagline.yaml`.
+pub(crate) fn is_marker_map(path: &str) -> bool {
+    path.rsplit('/').next() == Some(MARKER_MAP_NAME)
+}
+
+impl EditOptions {
+    /// Whether a file of this path is looked at: by its name, or because a map names it.
+    pub(crate) fn look_at(&self, path: &str) -> bool {
+        is_candidate(path, self) || self.maps.iter().any(|map| map.names(path))
+    }
+
+    /// What of these options decides what is found in a file of this path, as a word to keep findings under.
+    pub(crate) fn reading(&self, path: &str) -> String {
+        let mut hasher = DefaultHasher::new();
+        for entry in self.maps.iter().flat_map(|map| map.entries(path)) {
+            entry.hash(&mut hasher);
+        }
+        let lines = self.formats.contains(Format::Template);
+        let blank = self.blank_missing_digests;
+        format!("{lines} {blank} {:x}", hasher.finish())
+    }
 }
 
 /// Sets every marked value of one file to what its policy chose.
@@ -158,7 +188,7 @@ fn find<'t>(
         return Ok(None);
     }
     let text = utf8(path, text)?;
-    let found = match Format::of(path).unwrap_or(Format::Yaml) {
+    let mut found = match Format::of(path).unwrap_or(Format::Yaml) {
         Format::Yaml => match yaml::find(path, text) {
             Err(EditError::Unparsable { .. })
                 if options.formats.contains(Format::Template) && text.contains("{{") =>
@@ -170,6 +200,17 @@ fn find<'t>(
         Format::Json => json::find(path, text, &options.maps)?,
         format => lines::find(format, text),
     };
+    if mapped && Format::of(path) != Some(Format::Json) {
+        found.skipped.push(Skip {
+            line: 1,
+            column: 1,
+            reason: SkipReason::MalformedMarker,
+            setter: None,
+            detail: format!(
+                "{MARKER_MAP_NAME} names this file, but a path can be set in JSON files only"
+            ),
+        });
+    }
     Ok(Some((text, found)))
 }
 

@@ -13,7 +13,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// How many trees' lists are kept: branches that several automations check out or push to.
 const TREES: usize = 8;
 const FILE: &str = "markers.json";
@@ -85,7 +85,8 @@ pub(crate) struct FileIndex {
     editor: String,
     /// Most recently used first.
     trees: Vec<TreeFiles>,
-    facts: HashMap<String, Facts>,
+    /// By content and format, then by how a run reads the file.
+    facts: HashMap<String, BTreeMap<String, Facts>>,
     #[serde(skip)]
     changed: bool,
 }
@@ -185,30 +186,49 @@ impl FileIndex {
         files
     }
 
-    pub(crate) fn facts(&self, file: &MarkedFile) -> Option<&Facts> {
-        self.facts.get(&file.key())
+    /// What is known of a file as a run reads it.
+    pub(crate) fn facts(&self, file: &MarkedFile, reading: &str) -> Option<&Facts> {
+        self.facts.get(&file.key())?.get(reading)
     }
 
-    pub(crate) fn insert_facts(&mut self, file: &MarkedFile, policies: Vec<PolicyName>) {
+    pub(crate) fn insert_facts(
+        &mut self,
+        file: &MarkedFile,
+        reading: &str,
+        policies: Vec<PolicyName>,
+    ) {
         self.changed = true;
-        self.facts.insert(
-            file.key(),
-            Facts {
-                policies,
-                ..Facts::default()
-            },
-        );
+        let facts = Facts {
+            policies,
+            ..Facts::default()
+        };
+        self.facts
+            .entry(file.key())
+            .or_default()
+            .insert(reading.to_owned(), facts);
     }
 
     /// What was skipped when the file was last found to need no change under these choices.
-    pub(crate) fn settled(&self, file: &MarkedFile, choices: u64) -> Option<&[Skip]> {
-        let facts = self.facts(file)?;
+    pub(crate) fn settled(
+        &self,
+        file: &MarkedFile,
+        reading: &str,
+        choices: u64,
+    ) -> Option<&[Skip]> {
+        let facts = self.facts(file, reading)?;
         (facts.settled == Some(choices)).then_some(facts.skipped.as_slice())
     }
 
     /// Records that nothing is to be changed in the file under these choices.
-    pub(crate) fn settle(&mut self, file: &MarkedFile, choices: u64, skipped: Vec<Skip>) {
-        if let Some(facts) = self.facts.get_mut(&file.key()) {
+    pub(crate) fn settle(
+        &mut self,
+        file: &MarkedFile,
+        reading: &str,
+        choices: u64,
+        skipped: Vec<Skip>,
+    ) {
+        let known = self.facts.get_mut(&file.key());
+        if let Some(facts) = known.and_then(|readings| readings.get_mut(reading)) {
             facts.settled = Some(choices);
             facts.skipped = skipped;
             self.changed = true;
@@ -238,20 +258,21 @@ mod tests {
         let mut index = FileIndex::load(directory.path(), "markers 1");
         let a = file("a.yaml", 'a');
         index.insert_tree("t".to_owned(), [("a.yaml".to_owned(), a.clone())].into());
-        index.insert_facts(&a, vec![PolicyName::new("ns", "app")]);
-        index.settle(&a, 7, Vec::new());
-        index.insert_facts(&file("gone.yaml", 'b'), Vec::new());
+        index.insert_facts(&a, "r", vec![PolicyName::new("ns", "app")]);
+        index.settle(&a, "r", 7, Vec::new());
+        index.insert_facts(&file("gone.yaml", 'b'), "r", Vec::new());
         index.save(directory.path());
 
         let mut again = FileIndex::load(directory.path(), "markers 1");
         assert_eq!(again.files("t").unwrap()[0], a);
-        assert!(again.settled(&a, 7).is_some() && again.settled(&a, 8).is_none());
-        assert!(again.facts(&file("gone.yaml", 'b')).is_none());
+        assert!(again.settled(&a, "r", 7).is_some() && again.settled(&a, "r", 8).is_none());
+        assert!(again.settled(&a, "otherwise", 7).is_none());
+        assert!(again.facts(&file("gone.yaml", 'b'), "r").is_none());
         assert!(again.files("u").is_none());
 
         let mut other = FileIndex::load(directory.path(), "markers 2");
         assert!(other.files("t").is_none());
-        fs::write(directory.path().join(FILE), b"{\"format\":1,").unwrap();
+        fs::write(directory.path().join(FILE), b"{\"format\":2,").unwrap();
         assert!(
             FileIndex::load(directory.path(), "markers 1")
                 .trees
@@ -262,8 +283,8 @@ mod tests {
     #[test]
     fn the_same_content_under_another_format_is_another_fact() {
         let mut index = FileIndex::default();
-        index.insert_facts(&file("a.yaml", 'a'), Vec::new());
-        assert!(index.facts(&file("b/other.yaml", 'a')).is_some());
-        assert!(index.facts(&file("a.json", 'a')).is_none());
+        index.insert_facts(&file("a.yaml", 'a'), "r", Vec::new());
+        assert!(index.facts(&file("b/other.yaml", 'a'), "r").is_some());
+        assert!(index.facts(&file("a.json", 'a'), "r").is_none());
     }
 }

@@ -6,7 +6,7 @@
 use super::error::GitError;
 use super::file_index::{FileIndex, MarkedFile};
 use super::mirror::LockedMirror;
-use crate::edit::{Change, Skip};
+use crate::edit::{self, Change, EditOptions, MarkerMap, Skip};
 use crate::publish::Editor;
 use crate::{Choice, Choices, PolicyName};
 use git2::build::TreeUpdateBuilder;
@@ -14,6 +14,7 @@ use git2::{DiffOptions, FileMode, ObjectType, Oid, Repository, TreeWalkMode, Tre
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{Hash as _, Hasher as _};
+use std::path::Path;
 use std::sync::Arc;
 
 /// Larger files are not manifests that people edit.
@@ -48,6 +49,8 @@ pub struct SkippedMarker {
 pub(crate) struct Edits {
     pub(crate) files: Vec<ChangedFile>,
     pub(crate) skipped: Vec<SkippedMarker>,
+    /// How the files were read: as asked, with the maps of the tree.
+    pub(crate) options: EditOptions,
     /// Files with markers below the path that was asked for, and the policies they name.
     pub(crate) marked: Vec<(String, Vec<PolicyName>)>,
 }
@@ -91,18 +94,33 @@ impl<'m> Trees<'m> {
         tree: Oid,
         within: &dyn Fn(&str) -> bool,
         choices: &Choices,
+        options: &EditOptions,
     ) -> Result<Edits, GitError> {
-        let files = self.marked_files(tree)?;
-        let mut edits = Edits::default();
-        for file in files.iter().filter(|file| within(&file.path)) {
-            let Some(facts) = self.index.facts(file) else {
-                continue;
+        let known = self.marked_files(tree)?;
+        let mut edits = Edits {
+            options: options.clone(),
+            ..Edits::default()
+        };
+        let mapped = self.read_maps(tree, &known, within, &mut edits)?;
+        let options = edits.options.clone();
+        let candidates = known
+            .iter()
+            .filter(|file| !edit::is_marker_map(&file.path) && options.look_at(&file.path))
+            .chain(&mapped);
+        for file in candidates.filter(|file| within(&file.path)) {
+            let reading = options.reading(&file.path);
+            let mut text = None;
+            let policies = if let Some(facts) = self.index.facts(file, &reading) {
+                facts.policies.clone()
+            } else {
+                let read = text.insert(self.blob(&file.blob)?);
+                let policies = self.editor.policies(&file.path, read, &options);
+                self.index.insert_facts(file, &reading, policies.clone());
+                policies
             };
-            edits
-                .marked
-                .push((file.path.clone(), facts.policies.clone()));
-            let relevant = hash(&facts.policies, choices);
-            if let Some(skipped) = self.index.settled(file, relevant) {
+            let relevant = hash(&policies, choices);
+            edits.marked.push((file.path.clone(), policies));
+            if let Some(skipped) = self.index.settled(file, &reading, relevant) {
                 edits
                     .skipped
                     .extend(skipped.iter().cloned().map(|skip| SkippedMarker {
@@ -111,8 +129,11 @@ impl<'m> Trees<'m> {
                     }));
                 continue;
             }
-            let text = self.blob(&file.blob)?;
-            let done = self.editor.edit(&file.path, &text, choices);
+            let text = match text {
+                Some(text) => text,
+                None => self.blob(&file.blob)?,
+            };
+            let done = self.editor.edit(&file.path, &text, choices, &options);
             if let Some(new) = done.text {
                 edits.files.push(ChangedFile {
                     path: file.path.clone(),
@@ -122,7 +143,8 @@ impl<'m> Trees<'m> {
                     executable: file.executable,
                 });
             } else {
-                self.index.settle(file, relevant, done.skipped.clone());
+                self.index
+                    .settle(file, &reading, relevant, done.skipped.clone());
             }
             edits
                 .skipped
@@ -132,6 +154,62 @@ impl<'m> Trees<'m> {
                 }));
         }
         Ok(edits)
+    }
+
+    /// Reads the `.tagline.yaml` files of a tree into the options; the files they name that are not known to hold
+    /// markers of their own.
+    fn read_maps(
+        &self,
+        tree: Oid,
+        known: &[MarkedFile],
+        within: &dyn Fn(&str) -> bool,
+        edits: &mut Edits,
+    ) -> Result<Vec<MarkedFile>, GitError> {
+        let mut mapped = BTreeMap::new();
+        for file in known.iter().filter(|file| edit::is_marker_map(&file.path)) {
+            let text = self.blob(&file.blob)?;
+            let map = match MarkerMap::parse(&file.path, &String::from_utf8_lossy(&text)) {
+                Ok(map) => map,
+                Err(e) => {
+                    if within(&file.path) {
+                        edits.skipped.push(SkippedMarker {
+                            path: file.path.clone(),
+                            skip: e.to_skip(),
+                        });
+                    }
+                    continue;
+                }
+            };
+            for path in map.files() {
+                if known
+                    .binary_search_by(|file| (*file.path).cmp(path))
+                    .is_err()
+                    && let Some(entry) = self.entry(tree, path)?
+                {
+                    mapped.insert(path.to_owned(), entry.into_marked());
+                }
+            }
+            edits.options.maps.push(map);
+        }
+        Ok(mapped.into_values().collect())
+    }
+
+    /// A regular file of a tree that is not too large; none where there is no such file.
+    fn entry(&self, tree: Oid, path: &str) -> Result<Option<Entry>, GitError> {
+        let failed = self.failed("reading a file");
+        let repository = &self.mirror.repository;
+        let tree = repository.find_tree(tree).map_err(&failed)?;
+        let Ok(entry) = tree.get_path(Path::new(path)) else {
+            return Ok(None);
+        };
+        let small = || -> Result<bool, git2::Error> {
+            let (size, _) = repository.odb()?.read_header(entry.id())?;
+            Ok(size <= LARGEST_FILE)
+        };
+        if entry.kind() != Some(ObjectType::Blob) || !small().map_err(&failed)? {
+            return Ok(None);
+        }
+        Ok(Entry::new(path.to_owned(), entry.id(), entry.filemode()))
     }
 
     fn blob(&self, id: &str) -> Result<Arc<[u8]>, GitError> {
@@ -189,7 +267,7 @@ impl<'m> Trees<'m> {
         let mut seen: HashMap<Oid, bool> = HashMap::new();
         for entry in changed {
             let marked = match seen.get(&entry.blob) {
-                Some(false) => false,
+                Some(false) if !edit::is_marker_map(&entry.path) => false,
                 _ => self.look_at(&entry)?,
             };
             seen.insert(entry.blob, marked);
@@ -204,13 +282,9 @@ impl<'m> Trees<'m> {
     }
 
     /// Reads a file that is new to the index; whether it has markers.
-    fn look_at(&mut self, entry: &Entry) -> Result<bool, GitError> {
-        if !self.editor.is_candidate(&entry.path) {
+    fn look_at(&self, entry: &Entry) -> Result<bool, GitError> {
+        if !self.editor.may_look_at(&entry.path) {
             return Ok(false);
-        }
-        let file = entry.clone().into_marked();
-        if self.index.facts(&file).is_some() {
-            return Ok(true);
         }
         let failed = self.failed("reading a file");
         let odb = self.mirror.repository.odb().map_err(&failed)?;
@@ -226,8 +300,6 @@ impl<'m> Trees<'m> {
             );
             return Ok(false);
         }
-        let policies = self.editor.policies(&entry.path, object.data());
-        self.index.insert_facts(&file, policies);
         Ok(true)
     }
 
@@ -248,7 +320,7 @@ impl<'m> Trees<'m> {
             TreeWalkResult::Ok
         })
         .map_err(&failed)?;
-        all.retain(|entry| self.editor.is_candidate(&entry.path));
+        all.retain(|entry| self.editor.may_look_at(&entry.path));
         Ok(all)
     }
 

@@ -114,7 +114,9 @@ impl Branch<'_> {
                 let Some(text) = texts.get_mut(&*file.path) else {
                     continue;
                 };
-                let done = self.editor.edit(&file.path, text, &only);
+                let done = self
+                    .editor
+                    .edit(&file.path, text, &only, &part.edits.options);
                 let Some(new) = done.text else { continue };
                 let step = ChangedFile {
                     changes: done.changes,

@@ -8,23 +8,24 @@ use std::collections::BTreeSet;
 ///
 /// What it answers may depend on nothing but its arguments and its own settings: answers are kept.
 pub trait Editor: Sync {
-    /// Names this editor, its version and its settings. Answers kept under another name are not used.
+    /// Names this editor and its version. Answers kept under another name are not used.
     fn name(&self) -> String;
 
-    /// Whether a file of this path is looked at. `path` is relative to the repository's root.
-    fn is_candidate(&self, path: &str) -> bool;
+    /// Whether a file of this path is looked at by any run, whatever its options. `path` is relative to the
+    /// repository's root.
+    fn may_look_at(&self, path: &str) -> bool;
 
     /// Whether a file can hold anything to edit: a quick search, so that most files are never parsed.
     fn may_edit(&self, path: &str, text: &[u8]) -> bool;
 
     /// What becomes of one file. A file that cannot be edited is reported as skipped.
-    fn edit(&self, path: &str, text: &[u8], choices: &Choices) -> FileEdit;
+    fn edit(&self, path: &str, text: &[u8], choices: &Choices, options: &EditOptions) -> FileEdit;
 
     /// The policies that an edit of this file asks for.
-    fn policies(&self, path: &str, text: &[u8]) -> Vec<PolicyName> {
+    fn policies(&self, path: &str, text: &[u8], options: &EditOptions) -> Vec<PolicyName> {
         // With no policy known, every marker is reported as skipped.
         let named: BTreeSet<PolicyName> = self
-            .edit(path, text, &Choices::new())
+            .edit(path, text, &Choices::new(), options)
             .skipped
             .iter()
             .filter_map(|skip| skip.setter.as_deref()?.parse::<Setter>().ok())
@@ -35,27 +36,24 @@ pub trait Editor: Sync {
 }
 
 /// Follows `{"$imagepolicy": …}` markers.
-#[derive(Debug, Clone, Default)]
-pub struct MarkerEditor {
-    /// What may be edited, and how.
-    pub options: EditOptions,
-}
+#[derive(Debug, Clone, Copy, Default)]
+pub struct MarkerEditor;
 
 impl Editor for MarkerEditor {
     fn name(&self) -> String {
-        format!("markers {} {:?}", env!("CARGO_PKG_VERSION"), self.options)
+        format!("markers {}", env!("CARGO_PKG_VERSION"))
     }
 
-    fn is_candidate(&self, path: &str) -> bool {
-        edit::is_candidate(path, &self.options)
+    fn may_look_at(&self, path: &str) -> bool {
+        edit::has_format(path)
     }
 
-    fn may_edit(&self, _path: &str, text: &[u8]) -> bool {
-        edit::may_hold_markers(text)
+    fn may_edit(&self, path: &str, text: &[u8]) -> bool {
+        edit::may_hold_markers(text) || edit::is_marker_map(path)
     }
 
-    fn edit(&self, path: &str, text: &[u8], choices: &Choices) -> FileEdit {
-        edit::edit(path, text, choices, &self.options).unwrap_or_else(|e| FileEdit {
+    fn edit(&self, path: &str, text: &[u8], choices: &Choices, options: &EditOptions) -> FileEdit {
+        edit::edit(path, text, choices, options).unwrap_or_else(|e| FileEdit {
             skipped: vec![e.to_skip()],
             ..FileEdit::default()
         })
@@ -70,7 +68,7 @@ mod tests {
     fn policies_of_a_file_are_known_without_any_choice() {
         let text = b"a: x:1 # {\"$imagepolicy\": \"ns:b\"}\nb: 2 # {\"$imagepolicy\": \"ns:a:tag\"}\nc: 3 # {\"$imagepolicy\": \"ns:a:tag\"}\n";
         assert_eq!(
-            MarkerEditor::default().policies("x.yaml", text),
+            MarkerEditor.policies("x.yaml", text, &EditOptions::default()),
             [PolicyName::new("ns", "a"), PolicyName::new("ns", "b")]
         );
     }

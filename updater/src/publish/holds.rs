@@ -6,7 +6,7 @@
 
 use super::plan::{Branch, Item};
 use super::{Editor, Hold};
-use crate::git::{ChangedFile, CommitId, GitError};
+use crate::git::{CommitId, Edits, GitError};
 use crate::{Choice, Choices, PolicyName};
 use git2::{Commit, DiffOptions, Oid, Repository};
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,12 +23,12 @@ pub(super) fn find(
     item: &Item<'_>,
     base: Oid,
     names: &[String],
-    files: &[ChangedFile],
+    edits: &Edits,
 ) -> Result<Vec<Hold>, GitError> {
     let (request, choices) = (item.request, item.choices);
     let mut pending = Pending::new();
     let mut held = Vec::new();
-    for file in files {
+    for file in &edits.files {
         for change in &file.changes {
             let policy = &change.policy;
             let Choice::Chosen(image) = choices.get(policy) else {
@@ -58,7 +58,14 @@ pub(super) fn find(
             names,
             branch.cancel,
             &mut |repository, commit| {
-                let found = look_at(repository, commit, branch.editor, choices, &mut pending)?;
+                let found = look_at(
+                    repository,
+                    commit,
+                    branch.editor,
+                    edits,
+                    choices,
+                    &mut pending,
+                )?;
                 held.extend(found);
                 Ok(!pending.is_empty())
             },
@@ -74,6 +81,7 @@ fn look_at(
     repository: &Repository,
     commit: &Commit<'_>,
     editor: &dyn Editor,
+    edits: &Edits,
     choices: &Choices,
     pending: &mut Pending,
 ) -> Result<Vec<Hold>, git2::Error> {
@@ -114,7 +122,7 @@ fn look_at(
             };
             let only: Choices = [(policy.clone(), image.clone())].into_iter().collect();
             let missing = |text: &[u8]| -> Vec<String> {
-                let edit = editor.edit(path, text, &only);
+                let edit = editor.edit(path, text, &only, &edits.options);
                 edit.changes.into_iter().map(|change| change.old).collect()
             };
             let (before, after) = (missing(old.content()), missing(new.content()));

@@ -133,7 +133,7 @@ impl<'a> Branch<'a> {
             let mut items = self.items.iter().filter(|item| may_change(item, path));
             items.any(|item| {
                 let known: BTreeSet<&PolicyName> = item.choices.policies().collect();
-                let policies = self.editor.policies(path, text);
+                let policies = self.editor.policies(path, text, &item.request.edit);
                 policies.is_empty() || policies.iter().any(|policy| known.contains(policy))
             })
         };
@@ -172,12 +172,12 @@ impl<'a> Branch<'a> {
             let mut parts = Vec::new();
             for item in group {
                 let within = |path: &str| may_change(&item, path);
-                let mut edits = trees.edit(tree, &within, item.choices)?;
+                let mut edits = trees.edit(tree, &within, item.choices, &item.request.edit)?;
                 if let Err(e) = self.check_path(&item, &edits, fetched) {
                     refused.push((item.at, e));
                     continue;
                 }
-                let held = holds::find(self, &item, base.commit, &base.names, &edits.files)?;
+                let held = holds::find(self, &item, base.commit, &base.names, &edits)?;
                 self.respect(&item, &held, &mut edits);
                 if !edits.files.is_empty() {
                     tree = trees.write(tree, &edits.files)?;
@@ -263,7 +263,9 @@ impl<'a> Branch<'a> {
             };
             let mut allowed = item.choices.clone();
             allowed.retain(|policy| !policies.contains(policy));
-            let done = self.editor.edit(&file.path, &file.old, &allowed);
+            let done = self
+                .editor
+                .edit(&file.path, &file.old, &allowed, &edits.options);
             file.changes = done.changes;
             file.new = done.text.map_or_else(|| file.old.clone(), Into::into);
         }

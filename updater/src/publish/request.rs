@@ -1,5 +1,6 @@
 //! One run: what is checked out, what may change, who commits, where it goes.
 
+use crate::edit::EditOptions;
 use crate::git::{ChangedFile, GitError, GitReference, Identity, Signer, UpdatePath};
 use crate::{Choices, PolicyName, SourceIgnore};
 use std::collections::BTreeSet;
@@ -78,6 +79,8 @@ pub struct PublishRequest {
     pub path: UpdatePath,
     /// What below it may not.
     pub ignore: SourceIgnore,
+    /// How files are edited, and of which kinds. Maps are read from the repository.
+    pub edit: EditOptions,
     /// Who wrote the commit. Commits of this author are taken for ours.
     pub author: Identity,
     /// Who made it; the author when none is given.
@@ -107,6 +110,7 @@ impl PublishRequest {
             push: PushTarget::default(),
             path: UpdatePath::default(),
             ignore: SourceIgnore::none(),
+            edit: EditOptions::default(),
             author,
             committer: None,
             signer: None,

@@ -259,6 +259,38 @@ fn markers_must_name_policies() {
 }
 
 #[test]
+fn the_formats_of_an_automation_are_checked_and_taken() {
+    let check = |formats: &str| {
+        let manifest = GOOD.replace(
+            "  git: {commit: {author: {email: bot@example.com}}}\n",
+            &format!("  git: {{commit: {{author: {{email: bot@example.com}}}}}}\n  update: {{formats: {formats}}}\n"),
+        );
+        let place = Workplace::with(&[
+            ("m.yaml", &manifest),
+            (
+                "repo/Dockerfile",
+                "# {\"$imagepolicy\": \"apps:nobody\"}\nFROM a:1\n",
+            ),
+        ]);
+        place.run(&["check", "-f", "m.yaml", "--path", "repo"])
+    };
+    assert_eq!(check("[yaml]").code, 0);
+    let found = check("[yaml, dockerfile]");
+    assert_eq!(found.code, 2);
+    assert!(
+        found.stderr.contains("repo/Dockerfile:2:6") && found.stderr.contains("apps:nobody"),
+        "{}",
+        found.shown()
+    );
+    assert!(check("[]").stderr.contains("an empty list"));
+    let unknown = check("[toml]").stderr;
+    assert!(
+        unknown.contains("toml") && unknown.contains("dockerfile"),
+        "{unknown}"
+    );
+}
+
+#[test]
 fn files_that_cannot_be_read_are_named() {
     let place = Workplace::with(&[("m/good.yaml", GOOD), ("m/latin1.yaml", "")]);
     std::fs::write(place.path().join("m/latin1.yaml"), b"a: 1\nb: caf\xe9\n").unwrap();

@@ -1,6 +1,7 @@
 //! The git engine against real git: `git http-backend`, sshd, file remotes.
 
 mod connection;
+mod formats;
 mod holds;
 mod joined;
 mod killed;

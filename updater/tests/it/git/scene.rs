@@ -103,7 +103,7 @@ impl Scene {
             .collect();
         let cancel = CancellationToken::new();
         let mirror = self.setting.mirror();
-        publish_together(&mirror, &MarkerEditor::default(), &contributions, &cancel)
+        publish_together(&mirror, &MarkerEditor, &contributions, &cancel)
             .into_iter()
             .map(|result| result.and_then(|mut branches| branches.pop().unwrap()))
             .collect()

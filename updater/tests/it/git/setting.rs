@@ -82,7 +82,7 @@ impl Setting {
         publish(
             &self.mirror(),
             request,
-            &MarkerEditor::default(),
+            &MarkerEditor,
             choices,
             &message,
             cancel,
@@ -97,7 +97,7 @@ impl Setting {
         publish_branches(
             &self.mirror(),
             request,
-            &MarkerEditor::default(),
+            &MarkerEditor,
             branches,
             &message,
             &CancellationToken::new(),
@@ -120,7 +120,7 @@ pub(crate) fn run_at(
     publish(
         &Mirror::open(storage, remote).unwrap(),
         request,
-        &MarkerEditor::default(),
+        &MarkerEditor,
         choices,
         &message,
         &CancellationToken::new(),

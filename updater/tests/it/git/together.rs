@@ -116,7 +116,7 @@ fn automations_share_a_mirror() {
                     publish(
                         &mirror,
                         &request,
-                        &MarkerEditor::default(),
+                        &MarkerEditor,
                         &choices(&[(&policy, tag)]),
                         &message,
                         &CancellationToken::new(),

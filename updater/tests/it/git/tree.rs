@@ -106,7 +106,7 @@ fn an_index_follows_every_kind_of_change() {
         let outcome = publish(
             &mirror,
             &request(),
-            &MarkerEditor::default(),
+            &MarkerEditor,
             &choices(&[("app", tag)]),
             &message,
             &CancellationToken::new(),
