@@ -1,4 +1,4 @@
-//! A real Gitea (or Forgejo) on a free port: SQLite, no ssh, one administrator with a token.
+//! A real Gitea (or Forgejo) on a free port, with a database in a file, no ssh, one administrator with a token.
 //!
 //! Debian packages neither, so its tests are opt-in: they want a program `gitea` in `PATH`. A release has everything in it;
 //! one built with `go build -tags "sqlite sqlite_unlock_notify"` finds its templates where `GITEA_STATIC_ROOT` says.

@@ -4,7 +4,10 @@ use super::input::{FormatArgs, InputArgs};
 use crate::exit::{BadInput, Exit};
 use crate::manifest::{Place, Position, Problem, Severity, nearest};
 use crate::output::{BAD, GOOD, Output, counted_noun};
-use crate::resources::{Kind, Object, ObjectName, Resources, load};
+use crate::resources::{
+    GitRepositorySpec, ImageUpdateAutomationSpec, Kind, Object, ObjectName, Resources, into_itself,
+    load,
+};
 use crate::service::registry_access::{self, CloudLogins};
 use crate::service::{Failure, forge_access, git_access};
 use jiff::Timestamp;
@@ -171,6 +174,11 @@ fn unusable_forges(resources: &Resources, forges: &Forges, clock: &Clock) -> Vec
         else {
             continue;
         };
+        if let Some(message) = merges_into_itself(object, repository) {
+            problems.push(Problem::error(object.place.clone(), message).of(&object.key).help(
+                "name a branch of its own in spec.git.push.branch, or leave it out for tagline/NAMESPACE/NAME",
+            ));
+        }
         if let Err(failure) =
             forge_access::connection(object, spec, repository, resources, forges, clock)
         {
@@ -186,6 +194,18 @@ fn unusable_forges(resources: &Resources, forges: &Forges, clock: &Clock) -> Vec
         }
     }
     problems
+}
+
+/// Whether the push branch is what the `GitRepository` checks out; one object alone has been looked at when it was read.
+fn merges_into_itself(
+    automation: &Object<ImageUpdateAutomationSpec>,
+    repository: &Object<GitRepositorySpec>,
+) -> Option<String> {
+    let git = automation.spec.git.as_ref()?;
+    let named = git.pull_request.as_ref()?.base.is_some() || git.checkout.is_some();
+    let checkout = repository.spec.reference.as_ref()?.branch.as_deref()?;
+    let push = git.push.as_ref()?.branch.as_deref()?;
+    (!named && push == checkout).then(|| format!("spec.git.push.branch: {}", into_itself(push)))
 }
 
 fn all_there<S>(object: &Object<S>, resources: &Resources) -> bool {

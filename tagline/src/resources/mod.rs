@@ -18,6 +18,7 @@ mod secret;
 mod settings;
 mod source;
 mod sync;
+mod template_data;
 mod validate;
 mod watch;
 
@@ -37,4 +38,5 @@ pub(crate) use pull_request::{PullRequestSpec, into_itself, parse_api_url};
 pub(crate) use secret::SecretData;
 pub(crate) use settings::{RegistryEntry, SettingsSpec};
 pub(crate) use source::Source;
+pub(crate) use template_data::{PullRequestData, branch_data};
 pub(crate) use watch::FileWatch;

@@ -2,10 +2,10 @@
 
 use super::image_update_automation::GitSpec;
 use super::metadata::LocalReference;
+use super::template_data::pull_request_template_fault;
 use serde::Deserialize;
 use std::num::NonZeroUsize;
 use tagline_updater::forge::{MergeMethod, Provider, PullRequestOptions};
-use tagline_updater::message::template::Template;
 use url::Url;
 
 /// A pull request for each push branch.
@@ -46,7 +46,7 @@ pub(crate) struct PullRequestSpec {
     #[serde(default = "yes")]
     pub(crate) delete_merged_branch: bool,
     /// At most this many open at a time.
-    pub(crate) limit: Option<NonZeroUsize>,
+    pub(crate) limit: Option<usize>,
 }
 
 const fn yes() -> bool {
@@ -98,7 +98,7 @@ impl PullRequestSpec {
             auto_merge: self.auto_merge,
             close_superseded: self.close_superseded,
             delete_merged_branch: self.delete_merged_branch,
-            limit: self.limit,
+            limit: self.limit.and_then(NonZeroUsize::new),
         }
     }
 
@@ -119,9 +119,9 @@ impl PullRequestSpec {
         }
         for (field, template) in [("title", &self.title), ("body", &self.body)] {
             if let Some(text) = template
-                && let Err(error) = Template::parse("pull request", text)
+                && let Some(message) = pull_request_template_fault(text)
             {
-                fault(&format!("pullRequest.{field}"), error.to_string(), "");
+                fault(&format!("pullRequest.{field}"), message, "");
             }
         }
         for (field, names) in [
@@ -138,6 +138,13 @@ impl PullRequestSpec {
                     );
                 }
             }
+        }
+        if self.limit == Some(0) {
+            fault(
+                "pullRequest.limit",
+                "none could ever be opened".to_owned(),
+                "leave the field out for no limit",
+            );
         }
         let checkout = git
             .checkout

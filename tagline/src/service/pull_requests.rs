@@ -2,10 +2,10 @@
 
 use super::forge_access;
 use super::image_sources::ImageSources;
-use super::push_branches::{automation_value, image_value, policy_value};
 use super::status::{AutomationStatus, Failure};
 use crate::resources::{
-    GitRepositorySpec, ImageUpdateAutomationSpec, Object, PullRequestSpec, Resources, into_itself,
+    GitRepositorySpec, ImageUpdateAutomationSpec, Object, ObjectName, PullRequestData,
+    PullRequestSpec, Resources, into_itself,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,7 @@ use tagline_updater::forge::{
     PullRequests, Report, Request, Standing, Wanted, bring_about, foresee, refusal,
 };
 use tagline_updater::message::Changed;
-use tagline_updater::message::template::{Struct, Template, Value};
+use tagline_updater::message::template::{Template, Value};
 use tagline_updater::{Choices, PolicyName, PublishRequest, PushOutcome};
 
 /// How long a push waits to hear whether a person has refused it. A forge that is down does not stop pushes.
@@ -27,10 +27,8 @@ const ASK_PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct PullRequestPlan {
     forge: Box<dyn PullRequests>,
     options: PullRequestOptions,
-    automation: String,
+    automation: ObjectName,
     choices: Choices,
-    /// What templates see as `.AutomationObject`.
-    automation_value: Value,
     pub(crate) base: String,
     title: Option<Template>,
     body: Option<Template>,
@@ -198,9 +196,8 @@ impl PullRequestPlan {
         Ok(Self {
             forge,
             options: spec.options(),
-            automation: context.automation.key.name.to_string(),
+            automation: context.automation.key.name.clone(),
             choices: choices.clone(),
-            automation_value: automation_value(context.automation),
             base: base.to_owned(),
             title: template("title", spec.title.as_ref())?,
             body: template("body", spec.body.as_ref())?,
@@ -263,12 +260,10 @@ impl PullRequestPlan {
             complete: self.complete,
             branches: branches.to_vec(),
             refused: self.memory.refused.clone(),
-            ..Request::new(&*self.automation, &*self.base)
+            ..Request::new(self.automation.to_string(), &*self.base)
         })
     }
 
-    /// What title and body see: `.AutomationObject`, `.Changed`, `.Branch`, `.Base`, and where the branch is about one
-    /// policy, `.Policy` and `.Image`.
     fn data(&self, outcome: &PushOutcome) -> Value {
         let mut changed = Changed::default();
         for file in &outcome.files {
@@ -278,26 +273,18 @@ impl PullRequestPlan {
             .changes()
             .map(|(_, change)| &change.policy)
             .collect();
-        let one = self
+        let only = self
             .choices
             .chosen()
             .find(|(policy, _)| policies.len() == 1 && policies.contains(policy));
-        let (policy, image) = match one {
-            Some((policy, image)) => (policy_value(policy), image_value(Some(image))),
-            None => (policy_value(&PolicyName::new("", "")), image_value(None)),
+        let data = PullRequestData {
+            automation: &self.automation,
+            branch: &outcome.branch,
+            base: &self.base,
+            changed: &changed,
+            only,
         };
-        Value::record(Struct {
-            type_name: "PullRequestData",
-            fields: vec![
-                ("AutomationObject", self.automation_value.clone()),
-                ("Changed", changed.to_value()),
-                ("Branch", Value::text(outcome.branch.as_str())),
-                ("Base", Value::text(self.base.as_str())),
-                ("Policy", policy),
-                ("Image", image),
-            ],
-            ..Struct::default()
-        })
+        data.to_value()
     }
 
     /// Which branches are not to be pushed, and why: a person has refused them, or too many are open. Where the forge
@@ -311,12 +298,12 @@ impl PullRequestPlan {
         let standings = match tokio::time::timeout(ASK_PATIENCE, asked).await {
             Ok(Ok(plan)) => plan.standings,
             Ok(Err(error)) => {
-                tracing::warn!(automation = self.automation, %error, "the forge cannot be asked before the push");
+                tracing::warn!(automation = %self.automation, %error, "the forge cannot be asked before the push");
                 remembered(&request)
             }
             Err(_) => {
                 tracing::warn!(
-                    automation = self.automation,
+                    automation = %self.automation,
                     "the forge does not answer before the push"
                 );
                 remembered(&request)

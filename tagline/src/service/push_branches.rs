@@ -1,10 +1,9 @@
 //! `git.push.branch` as a template: one branch per policy, image or whatever else the template makes of them.
 
 use super::status::Failure;
-use crate::resources::{ImageUpdateAutomationSpec, Object};
+use crate::resources::{ImageUpdateAutomationSpec, Object, branch_data};
 use std::collections::{BTreeMap, BTreeSet};
-use tagline_policy::ImageReference;
-use tagline_updater::message::template::{Struct, Template, Value};
+use tagline_updater::message::template::Template;
 use tagline_updater::{BranchChoices, Choices, PolicyName};
 
 /// Divides choices by the branch that the template names for each.
@@ -32,7 +31,7 @@ pub(crate) fn divide(
             continue;
         }
         let branch = template
-            .render(&data(automation, policy, image))
+            .render(&branch_data(&automation.key.name, policy, image))
             .map_err(|error| failed(format!("spec.git.push.branch: {error}")))?;
         by_branch
             .entry(branch.trim().to_owned())
@@ -48,63 +47,4 @@ pub(crate) fn divide(
         }
     };
     Ok(by_branch.into_iter().map(branch).collect())
-}
-
-fn data(
-    automation: &Object<ImageUpdateAutomationSpec>,
-    policy: &PolicyName,
-    image: &ImageReference,
-) -> Value {
-    Value::record(Struct {
-        type_name: "BranchData",
-        fields: vec![
-            ("AutomationObject", automation_value(automation)),
-            ("Policy", policy_value(policy)),
-            ("Image", image_value(Some(image))),
-        ],
-        ..Struct::default()
-    })
-}
-
-/// `.AutomationObject` in templates.
-pub(crate) fn automation_value(automation: &Object<ImageUpdateAutomationSpec>) -> Value {
-    named(&automation.key.name.namespace, &automation.key.name.name)
-}
-
-/// `.Policy` in templates.
-pub(crate) fn policy_value(policy: &PolicyName) -> Value {
-    named(&policy.namespace, &policy.name)
-}
-
-/// `.Image` in templates; all texts are empty where there is none.
-pub(crate) fn image_value(image: Option<&ImageReference>) -> Value {
-    let digest = image
-        .and_then(|image| image.digest.as_ref())
-        .map_or("", tagline_policy::Digest::as_str);
-    Value::record(Struct {
-        type_name: "ImageRef",
-        fields: vec![
-            (
-                "Name",
-                Value::text(image.map_or("", |image| image.name.as_str())),
-            ),
-            (
-                "Tag",
-                Value::text(image.map_or("", |image| image.tag.as_str())),
-            ),
-            ("Digest", Value::text(digest)),
-        ],
-        ..Struct::default()
-    })
-}
-
-fn named(namespace: &str, name: &str) -> Value {
-    Value::record(Struct {
-        type_name: "types.NamespacedName",
-        fields: vec![
-            ("Namespace", Value::text(namespace)),
-            ("Name", Value::text(name)),
-        ],
-        ..Struct::default()
-    })
 }

@@ -66,6 +66,22 @@ const MISTAKES: &[(&str, &str)] = &[
         "apiVersion: image.toolkit.fluxcd.io/v1\nkind: ImagePolicy\nmetadata: {name: a, namespace: apps}\nspec:\n  imageRepositoryRef: {name: app}\n  policy:\n    semver:\n      range: '>=1.0 <x.y'\n",
     ),
     (
+        "bad-pull-request",
+        "apiVersion: image.toolkit.fluxcd.io/v1\nkind: ImageUpdateAutomation\nmetadata: {name: fleet-2, namespace: apps}\nspec:\n  interval: 5m\n  sourceRef: {kind: GitRepository, name: fleet}\n  git:\n    commit: {author: {email: bot@example.com}}\n    checkout: {ref: {branch: main}}\n    push: {branch: main}\n    pullRequest:\n      provider: sourceforge\n      apiURL: ftp://git.example.com\n      label: [a]\n      autoMerge: true\n",
+    ),
+    (
+        "bad-pull-request-fields",
+        "apiVersion: image.toolkit.fluxcd.io/v1\nkind: ImageUpdateAutomation\nmetadata: {name: fleet-2, namespace: apps}\nspec:\n  interval: 5m\n  sourceRef: {kind: GitRepository, name: fleet}\n  git:\n    commit: {author: {email: bot@example.com}}\n    checkout: {ref: {branch: main}}\n    push: {branch: main}\n    pullRequest:\n      provider: gitea\n      apiURL: ftp://git.example.com\n      labels: ['']\n      limit: 0\n      title: 'Update {{ .Policy.Name'\n      body: '{{ .Polisy.Name }}'\n",
+    ),
+    (
+        "unusable-pull-request",
+        "apiVersion: image.toolkit.fluxcd.io/v1\nkind: ImageUpdateAutomation\nmetadata: {name: fleet-2, namespace: apps}\nspec:\n  interval: 5m\n  sourceRef: {kind: GitRepository, name: fleet}\n  git:\n    commit: {author: {email: bot@example.com}}\n    push: {branch: main}\n    pullRequest:\n      secretRef: {name: forge}\n---\napiVersion: v1\nkind: Secret\nmetadata: {name: forge, namespace: apps}\nstringData: {tokken: x}\n",
+    ),
+    (
+        "pull-request-without-token",
+        "apiVersion: source.toolkit.fluxcd.io/v1\nkind: GitRepository\nmetadata: {name: acme, namespace: apps}\nspec: {url: 'https://gitlab.com/acme/apps', interval: 1m, ref: {branch: main}}\n---\napiVersion: image.toolkit.fluxcd.io/v1\nkind: ImageUpdateAutomation\nmetadata: {name: fleet-2, namespace: apps}\nspec:\n  interval: 5m\n  sourceRef: {kind: GitRepository, name: acme}\n  git:\n    commit: {author: {email: bot@example.com}}\n    pullRequest: {secretRef: {name: forge}}\n---\napiVersion: v1\nkind: Secret\nmetadata: {name: forge, namespace: apps}\nstringData: {tokken: x}\n",
+    ),
+    (
         "bad-regex",
         "apiVersion: image.toolkit.fluxcd.io/v1\nkind: ImagePolicy\nmetadata: {name: a, namespace: apps}\nspec:\n  imageRepositoryRef: {name: app}\n  filterTags:\n    pattern: '^v(?P<n>[0-9]+'\n  policy: {numerical: {order: asc}}\n",
     ),

@@ -168,7 +168,7 @@ fn from_a_new_tag_to_the_next_pull_request() {
 
     scene.close(1);
     let refused = ("updates/one".to_owned(), "Refused".to_owned(), Some(1));
-    assert_eq!(reported(&scene.pass()), [refused.clone()]);
+    assert_eq!(reported(&scene.pass()), std::slice::from_ref(&refused));
     let report = automation_of(&scene.fleet.run_once("another-storage"));
     assert_eq!(reported(&report), [refused]);
 
