@@ -322,13 +322,11 @@ impl ListsOfFiles {
                         "--tags: ImagePolicy {policy} is given two lists"
                     )));
                 }
-            } else if of_refused {
-                continue;
-            } else if lists.of_all.is_some() {
+            } else if lists.of_all.is_some() && !of_refused {
                 return Err(BadInput::error(format!(
                     "--tags {argument}: with -f, one FILE is for all policies; write POLICY=FILE to give each its own"
                 )));
-            } else {
+            } else if !of_refused {
                 lists.of_all = Some(Arc::new(read_tag_list(argument, output)?));
             }
         }

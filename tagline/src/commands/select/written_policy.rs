@@ -10,6 +10,10 @@ use tagline_policy::{
 /// A policy written as flags.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Policy")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "flags that may be given in any combination"
+)]
 pub(super) struct WrittenPolicy {
     /// The newest version in this range
     #[arg(

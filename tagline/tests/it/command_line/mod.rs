@@ -9,3 +9,4 @@ mod scan;
 mod select;
 mod store;
 mod update;
+mod watch;

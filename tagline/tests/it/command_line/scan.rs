@@ -151,16 +151,21 @@ fn since_names_what_is_new() {
         "-o",
         "json",
     ];
-    assert_eq!(
-        lines(&place.run(&scan).stdout)[0]["new"]
-            .as_array()
-            .unwrap()
-            .len(),
-        1
+    // Of what the first scan finds nobody knows how old it is.
+    let first = place.run(&scan);
+    assert_eq!(lines(&first.stdout)[0]["new"], json!([]));
+    assert!(
+        first.stderr.contains("1 image scanned for the first time"),
+        "{}",
+        first.shown()
     );
     registry.push_tags("team/app", &["1.1.0"], &Image::default());
-    let new = lines(&place.run(&scan).stdout)[0]["new"].clone();
-    assert_eq!(new.as_array().unwrap().len(), 2);
+    let second = place.run(&scan);
+    let new = lines(&second.stdout)[0]["new"].clone();
+    assert_eq!(new.as_array().unwrap().len(), 1, "{}", second.shown());
+    assert_eq!(new[0]["tag"], "1.1.0");
+    assert!(new[0]["firstSeen"].is_string());
+    assert_eq!(second.stderr, "");
     let without = place.run(&["scan", &image, "--since", "7d"]);
     assert_eq!(without.code, 2);
     assert!(without.stderr.contains("--storage-path"));
@@ -216,4 +221,122 @@ fn what_a_registry_does_wrong_is_told_with_what_to_do() {
         all = format!("{all}{image}\n  {}\n", ended.stderr.trim());
     }
     insta::assert_snapshot!("scan_mistakes", all);
+}
+
+#[test]
+fn nothing_to_scan_is_said() {
+    let registry = require!(DockerRegistry::start());
+    registry.push_tags("team/app", &["1.0.0"], &Image::default());
+    let host = registry.authority();
+    let place = Workplace::with(&[("empty/README.md", "nothing\n")]);
+    for arguments in [
+        &["--catalog", &host, "--include", "*/nobody/*"][..],
+        &["--from-manifests", "empty"],
+    ] {
+        let ended = place.run(&[&["scan", "--insecure"][..], arguments].concat());
+        assert_eq!(ended.code, 0, "{}", ended.shown());
+        assert!(
+            ended.stderr.contains("there is nothing to scan"),
+            "{}",
+            ended.shown()
+        );
+    }
+    let image = format!("{host}/team/app");
+    for (arguments, words) in [
+        (
+            &["--from-manifests", "nowhere"][..],
+            "no such file or directory",
+        ),
+        (&["--catalog", "a b"], "not a registry host"),
+        (&[&image, "--limit", "0"], "--limit"),
+        (&[&image, "--watch", "--interval", "10ms"], "at least 1s"),
+        (&[&image, "--interval", "10s"], "--watch"),
+        (&[], "nothing to scan: name images"),
+    ] {
+        let ended = place.run(&[&["scan"][..], arguments].concat());
+        assert_eq!(ended.code, 2, "{}", ended.shown());
+        assert!(ended.stderr.contains(words), "{}", ended.shown());
+    }
+}
+
+/// Flux v1's rows about include and exclude globs: through the filter, and through the program.
+#[test]
+fn include_and_exclude_are_those_of_flux_v1() {
+    let registry = require!(DockerRegistry::start());
+    let host = registry.authority();
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../policy/tests/cases/flux-v1.json"
+    );
+    let rows: Vec<Value> = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    // A subject of these rows is any text; here it is a repository of a registry, and the globs begin with its host.
+    let here = |text: &str| format!("{host}/{}", text.replace(' ', "-"));
+    let globs = |value: &Value| -> Vec<String> {
+        let globs = value.as_array().unwrap().iter();
+        globs
+            .map(|glob| match glob.as_str().unwrap() {
+                glob if glob.starts_with('*') => glob.to_owned(),
+                glob => here(glob),
+            })
+            .collect()
+    };
+    let place = Workplace::new();
+    let mut ran = 0;
+    for row in &rows {
+        let input = &row["input"];
+        let include = input.get("include").map(globs).unwrap_or_default();
+        let Some(exclude) = input.get("exclude").map(globs) else {
+            continue;
+        };
+        let list = |value: &Value| -> Vec<String> {
+            let list = value.as_array().into_iter().flatten();
+            list.map(|text| text.as_str().unwrap().to_owned()).collect()
+        };
+        let (subjects, expected) = match row["kind"].as_str().unwrap() {
+            "include_exclude" => {
+                let subject = input["subject"].as_str().unwrap().to_owned();
+                let expected = row["expected"].as_bool().unwrap();
+                (
+                    vec![subject.clone()],
+                    Vec::from_iter(expected.then_some(subject)),
+                )
+            }
+            "include_exclude.workload_images" => {
+                let images = [list(&input["initContainers"]), list(&input["containers"])].concat();
+                let names = images.iter().map(|image| image.replace(":tag", ""));
+                (names.collect(), list(&row["expected"]["scanned_names"]))
+            }
+            kind => panic!("unknown kind {kind}"),
+        };
+        let filter = tagline_scanner::ImageFilter::new(&include, &exclude);
+        let allowed: Vec<&String> = subjects
+            .iter()
+            .filter(|subject| {
+                filter.allows(&tagline_policy::ImageName::parse(&here(subject)).unwrap())
+            })
+            .collect();
+        assert_eq!(allowed, expected.iter().collect::<Vec<_>>(), "{row}");
+
+        let mut arguments: Vec<String> = ["scan", "--insecure", "-o", "json"]
+            .map(str::to_owned)
+            .to_vec();
+        arguments.extend(include.iter().map(|glob| format!("--include={glob}")));
+        arguments.extend(exclude.iter().map(|glob| format!("--exclude={glob}")));
+        for subject in &subjects {
+            let subject = subject.replace(' ', "-");
+            registry.push(&subject, "1.0.0", &Image::default());
+            arguments.push(format!("{host}/{subject}"));
+        }
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let ended = place.run(&arguments);
+        assert_eq!(ended.code, 0, "{}", ended.shown());
+        let scanned: Vec<Value> = lines(&ended.stdout)
+            .iter()
+            .map(|row| row["canonical"].clone())
+            .collect();
+        let expected: Vec<String> = expected.iter().map(|subject| here(subject)).collect();
+        assert_eq!(json!(scanned), json!(expected), "{row}");
+        ran += 1;
+    }
+    assert_eq!(ran, 3, "rows about include and exclude");
 }
