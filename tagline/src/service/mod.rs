@@ -52,6 +52,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tagline_scanner::{Batch, Clock, Scanner, Schedule, TagStore, TargetKey};
 use tagline_updater::forge::Forges;
+use tagline_updater::git::Mirrors;
 use targets::Targets;
 use timers::Timers;
 use tokio::task::{Id, JoinSet};
@@ -92,6 +93,7 @@ pub(crate) struct Service {
     last_changes: HashMap<TargetKey, scanning::LastChange>,
     /// Automations that are to run.
     due_automations: BTreeSet<ObjectName>,
+    mirrors: Mirrors,
     /// Remotes that a run is working on.
     busy_remotes: BTreeSet<String>,
     tasks: JoinSet<Done>,
@@ -170,6 +172,7 @@ impl Service {
             dirty_policies: BTreeSet::new(),
             last_changes: HashMap::new(),
             due_automations: BTreeSet::new(),
+            mirrors: Mirrors::new(&settings.storage_path),
             busy_remotes: BTreeSet::new(),
             tasks: JoinSet::new(),
             task_subjects: HashMap::new(),

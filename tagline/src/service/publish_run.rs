@@ -3,10 +3,9 @@
 use super::publish::{SharedPublication, source_failed};
 use super::status::Failure;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tagline_updater::forge::{KnownBranch, Standing};
-use tagline_updater::git::{CancellationToken, GitError, Mirror, Remote};
+use tagline_updater::git::{CancellationToken, GitError, Mirrors, Remote};
 use tagline_updater::message::MessageError;
 use tagline_updater::{
     BranchChoices, Contribution, MarkerEditor, PublishRequest, PushOutcome, PushState,
@@ -45,7 +44,7 @@ impl Published {
 /// One answer for each, in their order.
 pub(crate) async fn run(
     publications: Vec<SharedPublication>,
-    storage: PathBuf,
+    mirrors: Mirrors,
     cancel: CancellationToken,
 ) -> Vec<Published> {
     let remote = match publications.first() {
@@ -63,14 +62,14 @@ pub(crate) async fn run(
                 held_back: Vec<BTreeMap<String, Standing>>,
                 dry_run| {
         let publications = publications.to_vec();
-        let (remote, storage, cancel) = (remote.clone(), storage.clone(), cancel.clone());
+        let (remote, mirrors, cancel) = (remote.clone(), mirrors.clone(), cancel.clone());
         let work = move || {
             push(
                 &publications,
                 &held_back,
                 dry_run,
                 &remote,
-                &storage,
+                &mirrors,
                 &cancel,
             )
         };
@@ -100,7 +99,7 @@ pub(crate) async fn run(
         }
     };
     for (publication, published) in publications.iter().zip(&mut published) {
-        look_after_branches(publication, published, &remote, &storage, &cancel).await;
+        look_after_branches(publication, published, &remote, &mirrors, &cancel).await;
     }
     published
 }
@@ -164,7 +163,7 @@ async fn look_after_branches(
     publication: &SharedPublication,
     published: &mut Published,
     remote: &Remote,
-    storage: &Path,
+    mirrors: &Mirrors,
     cancel: &CancellationToken,
 ) {
     let Some(plan) = &publication.pull_requests else {
@@ -175,9 +174,9 @@ async fn look_after_branches(
         return;
     }
     let (publication, remote) = (Arc::clone(publication), remote.clone());
-    let (storage, cancel) = (storage.to_owned(), cancel.clone());
+    let (mirrors, cancel) = (mirrors.clone(), cancel.clone());
     let look_up = move || {
-        let mirror = Mirror::open(&storage, &remote)?;
+        let mirror = mirrors.open(&remote)?;
         KnownBranch::look_up(&mirror, &publication.request, &stale, &cancel)
     };
     match tokio::task::spawn_blocking(look_up).await {
@@ -194,10 +193,10 @@ fn push(
     held_back: &[BTreeMap<String, Standing>],
     dry_run: bool,
     remote: &Remote,
-    storage: &Path,
+    mirrors: &Mirrors,
     cancel: &CancellationToken,
 ) -> Vec<Published> {
-    let mirror = match Mirror::open(storage, remote) {
+    let mirror = match mirrors.open(remote) {
         Ok(mirror) => mirror,
         Err(error) => {
             let failed = |_| Published::failed(failure(&error));

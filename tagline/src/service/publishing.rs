@@ -79,14 +79,14 @@ impl Service {
                 state.status.changes_since = None;
             }
         }
-        let storage = self.settings.storage_path.clone();
+        let mirrors = self.mirrors.clone();
         let cancel = self.cancel.clone();
         let subject = Subject::Automations {
             names: names.clone(),
             remote,
         };
         self.spawn(subject, async move {
-            let published = publish_run::run(publications.clone(), storage, cancel).await;
+            let published = publish_run::run(publications.clone(), mirrors, cancel).await;
             let runs = names.into_iter().zip(publications).zip(published);
             let runs = runs.map(|((name, publication), published)| Run {
                 name,

@@ -89,6 +89,20 @@ impl Mirror {
         &self.directory
     }
 
+    /// Takes over what another handle on the same mirror knows: the index, and connections where they serve.
+    pub(super) fn remember(&mut self, other: &Self) {
+        self.index = Arc::clone(&other.index);
+        if other.remote.is_same(&self.remote) {
+            self.remote = other.remote.clone();
+        }
+    }
+
+    /// Whether two handles share what they remember.
+    #[cfg(test)]
+    pub(super) fn shares_memory_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.index, &other.index)
+    }
+
     /// Waits until nobody else works on this mirror, then opens it.
     pub(crate) fn lock(&self, cancel: &CancellationToken) -> Result<LockedMirror, GitError> {
         let storage = |doing, path: PathBuf| {

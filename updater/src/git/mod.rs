@@ -10,6 +10,7 @@ mod file_index;
 mod history;
 mod listing;
 mod mirror;
+mod mirrors;
 mod push;
 mod push_local;
 mod reference;
@@ -23,6 +24,7 @@ mod url;
 pub use commit::Identity;
 pub use error::GitError;
 pub use mirror::Mirror;
+pub use mirrors::Mirrors;
 pub use reference::{CommitId, DEFAULT_BRANCH, GitReference, ReferenceFields};
 pub use remote::{
     ClientCertificate, GitAuth, InvalidRemote, Limits, Proxy, Remote, RemoteOptions, Timeouts,

@@ -1,13 +1,14 @@
 //! The mirror on this machine: damaged, worn, left behind by a killed run, on a disk that is full.
 
-use super::setting::{FILE, Setting, choices, filled, manifest, request, run_at};
+use super::setting::{FILE, Setting, choices, filled, manifest, message, request, run_at};
 use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 use tagline_testservers::{Fault, GitHttp, StartError, require};
-use tagline_updater::git::{GitAuth, Remote, RemoteOptions, Timeouts};
+use tagline_updater::git::{CancellationToken, GitAuth, Mirrors, Remote, RemoteOptions, Timeouts};
+use tagline_updater::{MarkerEditor, publish};
 
 #[test]
 fn a_damaged_mirror_is_made_anew() {
@@ -180,4 +181,36 @@ fn a_full_disk_is_named_and_room_heals_it() {
     }
     assert!(full > 0, "the disk was never full");
     repository.fsck();
+}
+
+#[test]
+fn a_service_may_keep_its_mirrors_whatever_becomes_of_their_files() {
+    let server = require!(GitHttp::options().with_user("me", "s3cret").start());
+    let repository = server.create("r");
+    filled(&repository);
+    let storage = tempfile::tempdir().unwrap();
+    let mirrors = Mirrors::new(storage.path());
+    let bump = |password: &str, tag: &str| {
+        let auth = GitAuth::Basic {
+            username: "me".to_owned(),
+            password: password.into(),
+        };
+        let remote = Remote::new(&server.url("r"), auth, RemoteOptions::default()).unwrap();
+        publish(
+            &mirrors.open(&remote).unwrap(),
+            &request(),
+            &MarkerEditor::default(),
+            &choices(&[("app", tag)]),
+            &message,
+            &CancellationToken::new(),
+        )
+    };
+    bump("s3cret", "1.1.0").unwrap();
+    fs::remove_dir_all(storage.path().join("git")).unwrap();
+    bump("s3cret", "1.2.0").unwrap();
+    // Connections of one credential are not those of another.
+    let refused = bump("wrong", "1.3.0").unwrap_err();
+    assert_eq!(refused.reason(), "AuthenticationFailed", "{refused}");
+    bump("s3cret", "1.3.0").unwrap();
+    assert_eq!(repository.log("main").len(), 4);
 }
