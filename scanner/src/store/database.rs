@@ -17,8 +17,8 @@ use super::record::{
     PartialListing, StoredTags, TagDigest, TargetRecord, read_record, read_record_of,
 };
 use super::tables::{
-    MANIFESTS, PAGE, STATE, TAG_DIGESTS, TARGETS, TIMES, TargetId, page_row, state_row,
-    tag_digest_row, target_id,
+    MANIFESTS, PAGE, STATE, TAG_DIGESTS, TARGETS, TIMES, TargetId, page_row, partial_pages,
+    state_row, tag_digest_row, target_id,
 };
 use super::transaction::{HotChanges, Writing};
 use super::view::{LatestView, View};
@@ -163,10 +163,12 @@ impl Database {
 
     pub(super) fn partial(&self, key: &TargetKey) -> Result<Option<PartialListing>, StoreError> {
         self.look(key.as_str(), |view| {
-            let row = view.partials.get(target_id(key))?;
-            Ok(row
-                .map(|row| PartialListing::from_bytes(row.value()))
-                .transpose())
+            let id = target_id(key);
+            if view.partials.get(id)?.is_none() {
+                return Ok(Ok(None));
+            }
+            let partial = read_partial(&view.partials, &view.pages, id)?;
+            Ok(partial.map(Some))
         })
     }
 
@@ -287,21 +289,32 @@ fn record_in(
     Ok(read_record_of(key, row.value(), times).map(Some))
 }
 
+/// Reads a target's partial listing from its pages.
+pub(super) fn read_partial(
+    partials: &impl ReadableTable<u128, &'static [u8]>,
+    pages: &impl ReadableTable<[u8; 18], &'static [u8]>,
+    id: TargetId,
+) -> Result<Result<PartialListing, String>, redb::Error> {
+    Ok(read_packed(partials, pages, id, partial_pages(id))?
+        .and_then(|bytes| PartialListing::from_bytes(&bytes)))
+}
+
 /// Reads a target's set from its pages.
 pub(super) fn read_tags(
     tails: &impl ReadableTable<u128, &'static [u8]>,
     pages: &impl ReadableTable<[u8; 18], &'static [u8]>,
     id: TargetId,
 ) -> Result<Result<TagSet, String>, redb::Error> {
-    Ok(read_packed(tails, pages, id)?
+    Ok(read_packed(tails, pages, id, id)?
         .and_then(|packed| compression::decompress(&packed).map_err(|damage| damage.to_string())))
 }
 
-/// Puts a packed tag set together again.
+/// Puts together again what was cut into pages.
 fn read_packed(
     tails: &impl ReadableTable<u128, &'static [u8]>,
     pages: &impl ReadableTable<[u8; 18], &'static [u8]>,
     id: TargetId,
+    pages_of: TargetId,
 ) -> Result<Result<Vec<u8>, String>, redb::Error> {
     let Some(row) = tails.get(id)? else {
         return Ok(Err("its tags are missing".to_owned()));
@@ -314,7 +327,7 @@ fn read_packed(
     };
     let mut packed = Vec::with_capacity(usize::from(count) * PAGE + tail.len());
     for page in 0..count {
-        match pages.get(page_row(id, page))? {
+        match pages.get(page_row(pages_of, page))? {
             Some(row) => packed.extend_from_slice(row.value()),
             None => return Ok(Err(format!("page {page} of its tags is missing"))),
         }

@@ -7,7 +7,7 @@
 //! | `times` | id | what of a record is another one after every scan, see [`TimesRow`] |
 //! | `tag_pages` | id, page number | exactly one page of a packed tag set |
 //! | `tag_tails` | id | how many pages come before, and the rest of the set |
-//! | `partials` | id | [`PartialListing`](super::PartialListing) |
+//! | `partials` | id | as `tag_tails`, of a [`PartialListing`](super::PartialListing) |
 //! | `tag_digests` | id, tag | [`TagDigest`](super::TagDigest) |
 //! | `manifests` | digest | what the client keeps |
 //! | `state` | namespace, 0, key | the program's |
@@ -69,6 +69,11 @@ pub(super) fn target_id(key: &TargetKey) -> TargetId {
         *to = *from;
     }
     u128::from_be_bytes(id)
+}
+
+/// The number under which the pages of a target's partial listing are.
+pub(super) const fn partial_pages(id: TargetId) -> TargetId {
+    !id
 }
 
 pub(super) fn page_row(id: TargetId, page: u16) -> [u8; 18] {

@@ -10,7 +10,7 @@ use super::batch::{NewTags, Operation};
 use super::record::{TargetRecord, is_unasked, read_record_of, write_record};
 use super::tables::{
     MANIFESTS, META, PAGE, PARTIALS, STATE, TAG_DIGESTS, TAG_PAGES, TAG_TAILS, TARGETS, TIMES,
-    TargetId, TimesRow, WRITTEN_ROW, page_row, target_id,
+    TargetId, TimesRow, WRITTEN_ROW, page_row, partial_pages, target_id,
 };
 use crate::tag_set::TagSet;
 use crate::target_key::TargetKey;
@@ -65,7 +65,7 @@ impl<'t> Writing<'t> {
                     number = Some(self.write_tags(id, new)?);
                     hot.push((id, number.map(|number| (number, Arc::clone(&new.tags)))));
                 }
-                self.partials.remove(id)?;
+                self.remove_partial(id)?;
                 self.update(key, |record| {
                     record.scanned_at = Some(*scanned_at);
                     record.last_error = None;
@@ -89,7 +89,10 @@ impl<'t> Writing<'t> {
                 self.update(key, |record| record.memory = memory.clone())?;
             }
             Operation::Partial { key, value } => {
-                self.partials.insert(target_id(key), value.as_slice())?;
+                let id = target_id(key);
+                let before = page_count(&self.partials, id)?;
+                let tail = self.write_paged(partial_pages(id), before, value)?;
+                self.partials.insert(id, tail.as_slice())?;
                 // Whatever has rows has a record too: that is what looking after the store goes by.
                 self.update(key, |_| ())?;
             }
@@ -116,9 +119,7 @@ impl<'t> Writing<'t> {
                     self.forget(id, hot)?;
                 }
             }
-            &Operation::ForgetPartial { id } => {
-                self.partials.remove(id)?;
-            }
+            &Operation::ForgetPartial { id } => self.remove_partial(id)?,
             Operation::TagDigest { row, value } => {
                 self.tag_digests.insert(row.as_slice(), value.as_slice())?;
             }
@@ -139,7 +140,7 @@ impl<'t> Writing<'t> {
         self.remove_tags(id)?;
         self.targets.remove(id)?;
         self.times.remove(id)?;
-        self.partials.remove(id)?;
+        self.remove_partial(id)?;
         self.remove_tag_digests(id)?;
         hot.push((id, None));
         Ok(())
@@ -212,8 +213,23 @@ impl<'t> Writing<'t> {
     }
 
     fn write_tags(&mut self, id: TargetId, new: &NewTags) -> Result<u64, redb::Error> {
-        let pages_before = self.page_count(id)?;
-        let mut chunks = new.packed.chunks_exact(PAGE);
+        let before = page_count(&self.tails, id)?;
+        let tail = self.write_paged(id, before, &new.packed)?;
+        self.tails.insert(id, tail.as_slice())?;
+        let number = self.meta.get(WRITTEN_ROW)?.map_or(0, |row| row.value()) + 1;
+        self.meta.insert(WRITTEN_ROW, number)?;
+        Ok(number)
+    }
+
+    /// Cuts bytes into pages, in place of those before, and gives the row that says how many there are, with what is
+    /// left of the bytes.
+    fn write_paged(
+        &mut self,
+        id: TargetId,
+        before: u16,
+        bytes: &[u8],
+    ) -> Result<Vec<u8>, redb::Error> {
+        let mut chunks = bytes.chunks_exact(PAGE);
         let mut pages = 0;
         for chunk in &mut chunks {
             self.pages.insert(page_row(id, pages), chunk)?;
@@ -221,23 +237,28 @@ impl<'t> Writing<'t> {
                 redb::Error::Io(io::Error::other("a tag set of more than 256 MiB"))
             })?;
         }
-        for page in pages..pages_before {
+        for page in pages..before {
             self.pages.remove(page_row(id, page))?;
         }
         let mut tail = Vec::with_capacity(chunks.remainder().len() + 3);
         varint::write(&mut tail, u64::from(pages));
         tail.extend_from_slice(chunks.remainder());
-        self.tails.insert(id, tail.as_slice())?;
-        let number = self.meta.get(WRITTEN_ROW)?.map_or(0, |row| row.value()) + 1;
-        self.meta.insert(WRITTEN_ROW, number)?;
-        Ok(number)
+        Ok(tail)
     }
 
     fn remove_tags(&mut self, id: TargetId) -> Result<(), redb::Error> {
-        for page in 0..self.page_count(id)? {
+        for page in 0..page_count(&self.tails, id)? {
             self.pages.remove(page_row(id, page))?;
         }
         self.tails.remove(id)?;
+        Ok(())
+    }
+
+    fn remove_partial(&mut self, id: TargetId) -> Result<(), redb::Error> {
+        for page in 0..page_count(&self.partials, id)? {
+            self.pages.remove(page_row(partial_pages(id), page))?;
+        }
+        self.partials.remove(id)?;
         Ok(())
     }
 
@@ -256,13 +277,13 @@ impl<'t> Writing<'t> {
         }
         Ok(())
     }
+}
 
-    fn page_count(&self, id: TargetId) -> Result<u16, redb::Error> {
-        Ok(self
-            .tails
-            .get(id)?
-            .and_then(|row| varint::read(row.value()).map(|(pages, _)| pages))
-            .and_then(|pages| u16::try_from(pages).ok())
-            .unwrap_or_default())
-    }
+/// How many pages a row says there are.
+fn page_count(tails: &Table<'_, u128, &'static [u8]>, id: TargetId) -> Result<u16, redb::Error> {
+    Ok(tails
+        .get(id)?
+        .and_then(|row| varint::read(row.value()).map(|(pages, _)| pages))
+        .and_then(|pages| u16::try_from(pages).ok())
+        .unwrap_or_default())
 }

@@ -7,9 +7,9 @@ use redb::{ReadableTable, ReadableTableMetadata};
 
 use super::TagStore;
 use super::batch::Batch;
-use super::database::{Database, read_tags};
+use super::database::{Database, read_partial, read_tags};
 use super::error::StoreError;
-use super::record::{PartialListing, read_record};
+use super::record::read_record;
 use super::tables::{
     MANIFESTS, PARTIALS, STATE, TAG_DIGESTS, TAG_PAGES, TAG_TAILS, TARGETS, TIMES,
 };
@@ -155,10 +155,14 @@ impl TagStore {
             strays.sort_unstable();
             strays.dedup();
             let mut partials = Vec::new();
-            for row in transaction.open_table(PARTIALS)?.iter()? {
-                let (id, value) = row?;
-                if !is_known(id.value()) || PartialListing::from_bytes(value.value()).is_err() {
-                    partials.push(id.value());
+            let (rows, pages) = (
+                transaction.open_table(PARTIALS)?,
+                transaction.open_table(TAG_PAGES)?,
+            );
+            for row in rows.iter()? {
+                let id = row?.0.value();
+                if !is_known(id) || read_partial(&rows, &pages, id)?.is_err() {
+                    partials.push(id);
                 }
             }
             Ok(Ok((found, strays, partials)))

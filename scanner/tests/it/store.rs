@@ -351,3 +351,38 @@ fn a_broken_file_is_set_aside() {
         b"this is no database"
     );
 }
+
+/// A long list so far takes many pages; what comes after it leaves none of them behind.
+#[test]
+fn a_long_partial_listing_comes_and_goes() {
+    let directory = tempfile::tempdir().unwrap();
+    let app = key("r.io/app");
+    let partial = |count| PartialListing {
+        tags: tags(count, 1),
+        cursor: "/v2/app/tags/list?n=1000&last=x".to_owned(),
+        pages: 7,
+        started_at: at(1),
+    };
+    for count in [30_000, 5, 20_000, 0] {
+        let store = open(directory.path());
+        let listing = partial(count);
+        store
+            .write_blocking(Batch::new().partial(&app, &listing))
+            .unwrap();
+        drop(store);
+        let store = open(directory.path());
+        assert_eq!(store.partial(&app).unwrap().unwrap(), listing, "{count}");
+        assert!(store.check().unwrap().damaged.is_empty());
+        assert_eq!(store.partial(&app).unwrap().unwrap(), listing, "{count}");
+    }
+    let store = open(directory.path());
+    store
+        .write_blocking(Batch::new().partial(&app, &partial(30_000)))
+        .unwrap();
+    assert!(store.stats().unwrap().tag_bytes > 10_000);
+    store
+        .write_blocking(Batch::new().without_partial(&app))
+        .unwrap();
+    assert!(store.partial(&app).unwrap().is_none());
+    assert_eq!(store.stats().unwrap().tag_bytes, 0);
+}

@@ -9,7 +9,7 @@ use crate::client::exchange::host_of;
 use crate::client::session::Session;
 use crate::error::{Operation, ScanError};
 use crate::store::{ListingOrder, PartialListing, RegistryMemory};
-use crate::tag_set::TagSetBuilder;
+use crate::tag_set::{TagSet, TagSetBuilder};
 use jiff::Timestamp;
 use std::collections::HashSet;
 use tagline_policy::{Tag, TagRef};
@@ -193,18 +193,14 @@ impl<'w, 'a> Walk<'w, 'a> {
         if self.newer.is_some() || !self.pace.is_due(self.pages, now) {
             return;
         }
-        let partial = self.partial(next);
+        let tags = self.tags.snapshot(self.started_at);
+        let partial = self.partial(tags, next);
         let memory = self.memory_so_far();
         self.request.keeper.keep(&partial, memory).await;
         self.pace = Pace::new(self.pages, now);
     }
 
-    fn partial(&mut self, next: &Url) -> PartialListing {
-        let mut tags = self.tags.snapshot(self.started_at);
-        if let Some(end) = self.page_end.as_ref().filter(|_| self.ascending) {
-            // Without those of a page that broke off: it will be read again.
-            tags = tags.up_to(end.as_ref());
-        }
+    fn partial(&self, tags: TagSet, next: &Url) -> PartialListing {
         PartialListing {
             tags: tags.into(),
             cursor: cursor_of(next),
@@ -273,7 +269,14 @@ impl<'w, 'a> Walk<'w, 'a> {
             memory.full_listing_at = memory.full_listing_at.filter(|_| self.pages == 0);
             None
         } else {
-            (error.is_retryable() && self.pages > 0).then(|| self.partial(url))
+            (error.is_retryable() && self.pages > 0).then(|| {
+                let mut tags = self.tags.snapshot(self.started_at);
+                if let Some(end) = self.page_end.as_ref().filter(|_| self.ascending) {
+                    // Without those of a page that broke off: it will be read again.
+                    tags = tags.up_to(end.as_ref());
+                }
+                self.partial(tags, url)
+            })
         };
         Interrupted {
             error,
