@@ -110,7 +110,8 @@ impl Scanner {
         let key = target.key();
         let run = (key.clone(), request.mode.clone());
         let (scanner, target) = (self.clone(), target.clone());
-        let scan = move || async move { scanner.scan_now(key, &target, &request).await };
+        // In its place once and for all: it is too large to be passed on by value.
+        let scan = move || Box::pin(async move { scanner.scan_now(key, &target, &request).await });
         self.inner.scans.run(run, scan).await
     }
 

@@ -1,23 +1,41 @@
 //! What a registry says in the body of an error.
 
 use crate::error::printable;
+use oci_spec::distribution::{ErrorCode, ErrorResponse};
 use serde_json::Value;
 
 /// The most that is read of an error's body.
 pub(crate) const MAX_ERROR_BODY: u64 = 64 * 1024;
+
+/// Errors of one answer that are looked at.
+const MOST_ERRORS: usize = 5;
 
 /// The words of an error.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct ErrorBody {
     /// For a message: short, one line, safe to print. Empty when the body says nothing.
     pub(crate) detail: String,
-    /// The OCI error codes, in upper case.
-    pub(crate) codes: Vec<String>,
+    codes: Vec<Code>,
+}
+
+/// The code of an error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Code {
+    /// One of the specification's.
+    Known(ErrorCode),
+    /// Any other, in upper case.
+    Other(String),
 }
 
 impl ErrorBody {
     /// Reads a body: the OCI specification's `errors`, or what token realms and others send.
     pub(crate) fn read(content_type: &str, body: &[u8]) -> Self {
+        if let Ok(response) = serde_json::from_slice::<ErrorResponse>(body)
+            && !response.errors().is_empty()
+        {
+            return Self::of_response(&response);
+        }
+        // Registries have codes of their own, and token realms and proxies other forms.
         if let Ok(value) = serde_json::from_slice::<Value>(body) {
             return Self::of_json(&value);
         }
@@ -36,19 +54,39 @@ impl ErrorBody {
 
     /// Whether it means 429, whatever the status was.
     pub(crate) fn is_too_many_requests(&self) -> bool {
-        self.codes
-            .iter()
-            .any(|code| matches!(code.as_str(), "TOOMANYREQUESTS" | "TOO_MANY_REQUESTS"))
+        self.codes.iter().any(|code| match code {
+            Code::Known(code) => *code == ErrorCode::TooManyRequests,
+            Code::Other(code) => code == "TOO_MANY_REQUESTS",
+        })
     }
 
     /// Whether the page size was refused.
     pub(crate) fn is_page_size_refused(&self) -> bool {
         self.codes.iter().any(|code| {
-            matches!(
-                code.as_str(),
-                "PAGINATION_NUMBER_INVALID" | "TOO_MANY_TAGS_REQUESTED"
-            )
+            matches!(code, Code::Other(code)
+                if matches!(code.as_str(), "PAGINATION_NUMBER_INVALID" | "TOO_MANY_TAGS_REQUESTED"))
         }) || self.detail.contains("TOO_MANY_TAGS_REQUESTED")
+    }
+
+    fn of_response(response: &ErrorResponse) -> Self {
+        let errors = response.errors().iter().take(MOST_ERRORS);
+        let parts: Vec<_> = errors
+            .clone()
+            .map(|error| {
+                let code = serde_json::to_value(error.code()).unwrap_or_default();
+                let code = code.as_str().unwrap_or_default();
+                match error.message().as_deref() {
+                    Some(message) if !message.is_empty() => format!("{code}: {message}"),
+                    _ => code.to_owned(),
+                }
+            })
+            .collect();
+        Self {
+            detail: printable(&parts.join("; ")),
+            codes: errors
+                .map(|error| Code::Known(error.code().clone()))
+                .collect(),
+        }
     }
 
     fn of_json(value: &Value) -> Self {
@@ -60,7 +98,7 @@ impl ErrorBody {
         let errors = value.get("errors").and_then(Value::as_array);
         let mut codes = Vec::new();
         let mut parts = Vec::new();
-        for error in errors.into_iter().flatten().take(5) {
+        for error in errors.into_iter().flatten().take(MOST_ERRORS) {
             let code = text(error, &["code"]);
             let message = text(error, &["message"]).or_else(|| error.as_str().map(str::to_owned));
             parts.push(match (&code, message) {
@@ -68,7 +106,7 @@ impl ErrorBody {
                 (Some(code), None) => code.clone(),
                 (None, message) => message.unwrap_or_default(),
             });
-            codes.extend(code.map(|code| code.to_ascii_uppercase()));
+            codes.extend(code.map(|code| Code::of(&code)));
         }
         if parts.iter().all(String::is_empty) {
             parts = text(
@@ -87,12 +125,20 @@ impl ErrorBody {
     }
 }
 
+impl Code {
+    /// Some registries write the specification's codes in lower case.
+    fn of(code: &str) -> Self {
+        let code = code.to_ascii_uppercase();
+        serde_json::from_value(Value::from(code.as_str())).map_or(Self::Other(code), Self::Known)
+    }
+}
+
 /// Docker Hub writes `toomanyrequests: You have reached …` also without a code.
-fn too_many(text: &str) -> Option<String> {
+fn too_many(text: &str) -> Option<Code> {
     let text = text.trim_start();
     text.get(..15)
         .is_some_and(|start| start.eq_ignore_ascii_case("toomanyrequests"))
-        .then(|| "TOOMANYREQUESTS".to_owned())
+        .then_some(Code::Known(ErrorCode::TooManyRequests))
 }
 
 /// Whether a body is a web page.

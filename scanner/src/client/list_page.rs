@@ -1,7 +1,8 @@
 //! One page of `{"name": …, "tags": ["…", …]}` (or of the catalog), read while it arrives.
 //!
 //! A list of a million tags is never in memory as text: each name goes to its taker as soon as it is complete, and
-//! everything else in the page (some registries add a map of all manifests) is checked and passed over.
+//! everything else in the page (some registries add a map of all manifests) is checked and passed over. That is why
+//! `oci_spec::distribution::TagList` is not used here: it needs the whole page, and each name as a string of its own.
 
 /// How deep arrays and objects may lie in each other.
 const MAX_DEPTH: usize = 64;

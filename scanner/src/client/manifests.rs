@@ -7,8 +7,10 @@ use crate::manifest::{ImageDetails, Manifest, Platform};
 use crate::scan::RequestKind;
 use http::{Method, StatusCode, header};
 use jiff::Timestamp;
+use oci_spec::image::{Arch, ImageConfiguration, ImageIndex, ImageManifest, Os};
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use serde::de::IgnoredAny;
+use std::collections::{BTreeMap, HashMap};
 use tagline_policy::{Digest, TagRef};
 
 /// Everything a tag can point to, newest first.
@@ -76,122 +78,105 @@ pub(crate) async fn details(
     repository: &str,
     digest: &Digest,
 ) -> Result<ImageDetails, ScanError> {
-    let index = document(session, repository, digest, RequestKind::Manifest).await?;
     let mut details = ImageDetails::default();
-    details.add_labels(index.annotations);
-    let manifest = if index.manifests.is_empty() {
-        index.image
-    } else {
-        let images = || {
-            index.manifests.iter().filter(|entry| {
-                // Attestations lie in indexes as images of an unknown platform.
-                entry
-                    .platform
-                    .as_ref()
-                    .is_some_and(|platform| platform.os != "unknown")
-            })
-        };
-        details.platforms = images()
-            .filter_map(|entry| entry.platform.clone())
-            .map(PlatformEntry::into_platform)
-            .take(MAX_ENTRIES)
-            .collect();
-        let Some(first) = images().next().or(index.manifests.first()) else {
-            return Ok(details);
-        };
-        let digest = parse_digest(session, &first.digest)?;
-        let manifest = document(session, repository, &digest, RequestKind::Manifest).await?;
-        details.add_labels(manifest.annotations);
-        manifest.image
+    let manifest = match document(session, repository, digest).await? {
+        Document::Index(index) => {
+            details.add_labels(index.annotations().as_ref());
+            let images = || {
+                index.manifests().iter().filter_map(|image| {
+                    // Attestations lie in indexes as images of an unknown platform.
+                    let platform = image.platform().as_ref()?;
+                    (platform.os().to_string() != "unknown").then_some((image, platform))
+                })
+            };
+            details.platforms = images()
+                .map(|(_, platform)| {
+                    named_platform(
+                        platform.os(),
+                        platform.architecture(),
+                        platform.variant().as_ref(),
+                    )
+                })
+                .take(MAX_ENTRIES)
+                .collect();
+            let first = images().next().map(|(image, _)| image);
+            let Some(first) = first.or(index.manifests().first()) else {
+                return Ok(details);
+            };
+            let digest = parse_digest(session, first.digest().as_ref())?;
+            match document(session, repository, &digest).await? {
+                Document::Image(manifest) => manifest,
+                Document::Index(_) | Document::Other => return Ok(details),
+            }
+        }
+        Document::Image(manifest) => manifest,
+        Document::Other => return Ok(details),
     };
-    let Some(config) = manifest else {
-        return Ok(details);
-    };
+    details.add_labels(manifest.annotations().as_ref());
+    let config = manifest.config();
     // Artifacts that are not images have configurations of their own kind.
-    if !config.media_type.contains("image") && !config.media_type.is_empty() {
+    if !config.media_type().to_string().contains("image") {
         return Ok(details);
     }
-    let digest = parse_digest(session, &config.digest)?;
+    let digest = parse_digest(session, config.digest().as_ref())?;
     let configuration = configuration(session, repository, &digest).await?;
     details.created = configuration
-        .created
+        .created()
         .as_deref()
         .and_then(|created| created.parse::<Timestamp>().ok());
-    if details.platforms.is_empty() && !configuration.os.is_empty() {
-        details.platforms.push(Platform {
-            os: printable(&configuration.os),
-            architecture: printable(&configuration.architecture),
-            variant: configuration.variant.as_deref().map(printable),
-        });
+    let (os, architecture) = (configuration.os(), configuration.architecture());
+    if details.platforms.is_empty() && !os.to_string().is_empty() {
+        let platform = named_platform(os, architecture, configuration.variant().as_ref());
+        details.platforms.push(platform);
     }
-    details.add_labels(configuration.config.unwrap_or_default().labels);
+    let config = configuration.config().as_ref();
+    details.add_labels(config.and_then(|config| config.labels().as_ref()));
     Ok(details)
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Document {
-    manifests: Vec<IndexEntry>,
-    annotations: Option<BTreeMap<String, String>>,
-    #[serde(rename = "config")]
-    image: Option<Descriptor>,
+/// What lies under a digest.
+#[derive(Debug)]
+enum Document {
+    Index(Box<ImageIndex>),
+    Image(Box<ImageManifest>),
+    /// Docker's first format, which has no configuration: it tells nothing that is asked for here.
+    Other,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct IndexEntry {
-    digest: String,
-    platform: Option<PlatformEntry>,
-}
-
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-struct PlatformEntry {
-    os: String,
-    architecture: String,
-    variant: Option<String>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Descriptor {
-    #[serde(rename = "mediaType")]
-    media_type: String,
-    digest: String,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Configuration {
-    created: Option<String>,
-    os: String,
-    architecture: String,
-    variant: Option<String>,
-    config: Option<ContainerConfig>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct ContainerConfig {
-    #[serde(rename = "Labels")]
-    labels: Option<BTreeMap<String, String>>,
-}
-
-impl PlatformEntry {
-    fn into_platform(self) -> Platform {
-        Platform {
-            os: printable(&self.os),
-            architecture: printable(&self.architecture),
-            variant: self.variant.as_deref().map(printable),
+impl Document {
+    /// By what it holds: not every registry sends the media type, and not every document names its own.
+    fn read(bytes: &[u8]) -> Result<Self, serde_json::Error> {
+        #[derive(Deserialize)]
+        struct Parts {
+            manifests: Option<IgnoredAny>,
+            config: Option<IgnoredAny>,
+        }
+        let parts: Parts = serde_json::from_slice(bytes)?;
+        if parts.manifests.is_some() {
+            serde_json::from_slice(bytes).map(|index| Self::Index(Box::new(index)))
+        } else if parts.config.is_some() {
+            serde_json::from_slice(bytes).map(|image| Self::Image(Box::new(image)))
+        } else {
+            Ok(Self::Other)
         }
     }
 }
 
+fn named_platform(os: &Os, architecture: &Arch, variant: Option<&String>) -> Platform {
+    Platform {
+        os: printable(&os.to_string()),
+        architecture: printable(&architecture.to_string()),
+        variant: variant.map(|variant| printable(variant)),
+    }
+}
+
 impl ImageDetails {
-    fn add_labels(&mut self, labels: Option<BTreeMap<String, String>>) {
-        for (name, value) in labels.into_iter().flatten() {
+    fn add_labels(&mut self, labels: Option<&HashMap<String, String>>) {
+        // Which of too many are kept must not depend on chance.
+        let sorted: BTreeMap<_, _> = labels.into_iter().flatten().collect();
+        for (name, value) in sorted {
             if self.labels.len() < MAX_ENTRIES {
-                self.labels.insert(name, value);
+                self.labels.insert(name.clone(), value.clone());
             }
         }
     }
@@ -201,18 +186,17 @@ async fn document(
     session: &mut Session<'_>,
     repository: &str,
     digest: &Digest,
-    kind: RequestKind,
 ) -> Result<Document, ScanError> {
-    let (bytes, _) = get(session, repository, digest.as_str(), kind).await?;
+    let (bytes, _) = get(session, repository, digest.as_str(), RequestKind::Manifest).await?;
     check(session, digest, &bytes)?;
-    read(session, &bytes, "manifest")
+    readable(session, Document::read(&bytes), "manifest")
 }
 
 async fn configuration(
     session: &mut Session<'_>,
     repository: &str,
     digest: &Digest,
-) -> Result<Configuration, ScanError> {
+) -> Result<ImageConfiguration, ScanError> {
     let operation = Operation::ReadConfiguration;
     let url = session.url(&format!("{repository}/blobs/{digest}")).await?;
     let limit = session.options.limits.document_bytes;
@@ -223,7 +207,11 @@ async fn configuration(
         .await?;
     let bytes = body(session, operation, answer).await?;
     check(session, digest, &bytes)?;
-    read(session, &bytes, "image configuration")
+    readable(
+        session,
+        serde_json::from_slice(&bytes),
+        "image configuration",
+    )
 }
 
 /// A manifest's bytes and media type.
@@ -286,12 +274,12 @@ fn check(session: &Session<'_>, digest: &Digest, bytes: &[u8]) -> Result<(), Sca
     ))
 }
 
-fn read<T: serde::de::DeserializeOwned>(
+fn readable<T>(
     session: &Session<'_>,
-    bytes: &[u8],
+    read: Result<T, serde_json::Error>,
     what: &str,
 ) -> Result<T, ScanError> {
-    serde_json::from_slice(bytes).map_err(|error| {
+    read.map_err(|error| {
         session.fail(
             Operation::ReadManifest,
             Problem::Malformed {
