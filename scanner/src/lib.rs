@@ -1,5 +1,6 @@
 //! Registries in, tag sets out.
 
+mod blocks;
 mod budget;
 mod client;
 mod credentials;
@@ -25,6 +26,7 @@ mod target_key;
 pub mod tls;
 mod varint;
 
+pub use blocks::LiftedBlock;
 pub use budget::{BudgetLimits, BudgetName, BudgetStatus, Priority};
 pub use credentials::{
     CloudOptions, CloudProvider, Credential, CredentialError, CredentialIdentity, CredentialSource,

@@ -1,5 +1,6 @@
 //! The scanner: asks registries within their budgets and keeps what they say.
 
+use crate::blocks;
 use crate::budget::{BudgetStatus, Priority};
 use crate::client::Registries;
 use crate::client::listing::{self, Interrupted, Keeper, Listing, Pages, Start};
@@ -18,16 +19,12 @@ use crate::tag_set::{Merged, TagSet};
 use crate::target::{Access, ScanTarget};
 use crate::target_key::TargetKey;
 use jiff::{SignedDuration, Timestamp};
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tagline_policy::{Digest, ImageName, Registry, TagRef};
 
 /// An interrupted listing is gone on with for so long; later the tags may be other ones.
 const RESUMED_FOR: SignedDuration = SignedDuration::from_hours(24);
-
-/// The store's table of registries that want to be left alone, and until when.
-const BLOCKS: &str = "registry-blocks";
 
 /// Scans registries. Cheap to clone; clones share connections, budgets, tokens and the store.
 #[derive(Debug, Clone)]
@@ -61,7 +58,7 @@ impl Scanner {
     pub fn new(options: ScannerOptions, store: TagStore) -> Self {
         crate::tls::install_provider();
         let registries = Registries::new(options);
-        match blocks(&store) {
+        match blocks::kept(&store) {
             Ok(blocks) => registries.budgets.restore(blocks),
             Err(error) => {
                 tracing::warn!(%error, "which registries want to be left alone is not known any more");
@@ -138,11 +135,7 @@ impl Scanner {
             Err(interrupted) => {
                 let mut batch = failed(&key, &interrupted, now);
                 if interrupted.error.retry_after().is_some() {
-                    // A restart must not ask before the registry's time has come.
-                    for (budget, until) in self.inner.registries.budgets.new_blocks(now) {
-                        let until = until.to_string().into_bytes();
-                        batch = batch.state(BLOCKS, &budget, Some(until));
-                    }
+                    batch = blocks::keep(batch, self.inner.registries.budgets.new_blocks(now));
                 }
                 self.write(batch)
                     .await
@@ -495,18 +488,6 @@ fn failed(key: &TargetKey, interrupted: &Interrupted, now: Timestamp) -> Batch {
         None if interrupted.error.is_retryable() => batch,
         None => batch.without_partial(key),
     }
-}
-
-/// The registries that want to be left alone, from before a restart.
-fn blocks(store: &TagStore) -> Result<HashMap<String, Timestamp>, StoreError> {
-    let entries = store.state(BLOCKS).entries()?;
-    Ok(entries
-        .into_iter()
-        .filter_map(|(budget, until)| {
-            let until = std::str::from_utf8(&until).ok()?.parse().ok()?;
-            Some((budget, until))
-        })
-        .collect())
 }
 
 fn stored(error: &StoreError, target: &ScanTarget) -> ScanError {

@@ -14,8 +14,8 @@ use tagline_scanner::{
 const DIRECTORY: &str = "TAGLINE_TEST_MILLION_STORE";
 const STATUS: &str = "status";
 const TAGS: u32 = 1_000_000;
-/// Measured: 74 MiB in a debug build, the test binary itself included. To reach: 64 MiB.
-const LIMIT_KIB: u64 = 96 * 1024;
+/// Measured: 62 to 69 MiB in a debug build, 15 MiB of them the test binary itself.
+const LIMIT_KIB: u64 = 76 * 1024;
 
 /// As a registry lists them: ascending.
 fn listing(count: u32) -> TagSetBuilder {

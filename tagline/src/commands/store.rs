@@ -5,6 +5,7 @@ use crate::cli::GlobalArgs;
 use crate::exit::{BadInput, Exit};
 use crate::output::{BAD, GOOD, Output};
 use crate::settings::default_storage_path;
+use jiff::Timestamp;
 use serde::Serialize;
 use std::path::PathBuf;
 use tagline_scanner::TagStore;
@@ -19,7 +20,7 @@ pub(crate) struct StoreArgs {
     action: Action,
 }
 
-#[derive(Debug, Clone, Copy, clap::Subcommand)]
+#[derive(Debug, Clone, clap::Subcommand)]
 enum Action {
     /// Show what the store holds, and what it takes
     Stats,
@@ -27,6 +28,11 @@ enum Action {
     Check,
     /// Give free room back to the file system
     Compact,
+    /// Ask a registry again before its Retry-After has passed
+    Unblock {
+        /// The registry's host, as messages name it; without one, all
+        host: Option<String>,
+    },
 }
 
 #[derive(Serialize)]
@@ -68,6 +74,19 @@ struct Compacted {
     bytes_after: u64,
 }
 
+#[derive(Serialize)]
+struct Unblocked {
+    path: PathBuf,
+    lifted: Vec<Lifted>,
+}
+
+#[derive(Serialize)]
+struct Lifted {
+    host: String,
+    credential: String,
+    until: Timestamp,
+}
+
 /// Looks after it.
 pub(crate) fn run(args: &StoreArgs, global: &GlobalArgs, output: &Output) -> anyhow::Result<Exit> {
     let path = global
@@ -81,10 +100,11 @@ pub(crate) fn run(args: &StoreArgs, global: &GlobalArgs, output: &Output) -> any
         )));
     }
     let store = ad_hoc::open_store(&path)?;
-    match args.action {
+    match &args.action {
         Action::Stats => stats(&store, path, output),
         Action::Check => check(&store, path, output),
         Action::Compact => compact(&store, path, output),
+        Action::Unblock { host } => unblock(&store, path, host.as_deref(), output),
     }
 }
 
@@ -192,6 +212,37 @@ fn compact(store: &TagStore, path: PathBuf, output: &Output) -> anyhow::Result<E
             bytes(compacted.bytes_before),
             bytes(compacted.bytes_after)
         )
+    })?;
+    Ok(Exit::Done)
+}
+
+fn unblock(
+    store: &TagStore,
+    path: PathBuf,
+    host: Option<&str>,
+    output: &Output,
+) -> anyhow::Result<Exit> {
+    let lifted = store.lift_blocks(host)?.into_iter().map(|block| Lifted {
+        host: block.host,
+        credential: block.identity,
+        until: block.until,
+    });
+    let unblocked = Unblocked {
+        path,
+        lifted: lifted.collect(),
+    };
+    output.print(&unblocked, |out, _| {
+        for lifted in &unblocked.lifted {
+            writeln!(
+                out,
+                "{} ({}) would have been left alone until {}",
+                lifted.host, lifted.credential, lifted.until
+            )?;
+        }
+        if unblocked.lifted.is_empty() {
+            writeln!(out, "no such registry wants to be left alone")?;
+        }
+        Ok(())
     })?;
     Ok(Exit::Done)
 }

@@ -130,7 +130,7 @@ async fn an_identity_token_is_exchanged_and_never_shown_to_the_registry() {
 
 #[tokio::test]
 async fn a_redirect_to_another_origin_gets_no_credential() {
-    let content = br#"{"created":"2026-01-02T03:04:05Z","os":"linux","architecture":"amd64"}"#;
+    let content = br#"{"created":"2026-01-02T03:04:05Z","os":"linux","architecture":"amd64","rootfs":{"type":"layers","diff_ids":[]}}"#;
     let sum = |bytes: &[u8]| {
         let sum = ring::digest::digest(&ring::digest::SHA256, bytes);
         let hex = sum
@@ -140,7 +140,16 @@ async fn a_redirect_to_another_origin_gets_no_credential() {
         format!("sha256:{hex}")
     };
     let storage = HttpServer::start(|_| Response::new(200, content.to_vec())).unwrap();
-    let manifest = serde_json::json!({"config": {"digest": sum(content)}}).to_string();
+    let manifest = serde_json::json!({
+        "schemaVersion": 2,
+        "config": {
+            "mediaType": "application/vnd.oci.image.config.v1+json",
+            "digest": sum(content),
+            "size": content.len(),
+        },
+        "layers": [],
+    })
+    .to_string();
     let digest = sum(manifest.as_bytes());
     let location = format!("{}/blob?signature=x", storage.url());
     let server = HttpServer::start(move |request| {
