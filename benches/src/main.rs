@@ -9,6 +9,7 @@ mod process;
 mod registry;
 mod registry_process;
 mod scan;
+mod service;
 mod simulate;
 mod store_size;
 mod tag_lists;
@@ -30,6 +31,8 @@ enum Load {
     /// The registry that `scan` starts: serves until its standard input ends.
     #[command(hide = true)]
     Registry(registry::RegistryOptions),
+    /// Run the program on many objects, and start it again.
+    Service(service::Options),
     /// Fill the store and measure the file and the process.
     Store(store_size::Options),
     /// Run the schedule in simulated time.
@@ -41,6 +44,7 @@ fn main() -> anyhow::Result<()> {
         Load::Git(options) => git::run(&options),
         Load::Scan(options) => scan::run(&options),
         Load::Registry(options) => registry_process::run(options),
+        Load::Service(options) => service::run(&options),
         Load::Store(options) => store_size::run(&options),
         Load::Simulate(options) => simulate::run(&options),
     }

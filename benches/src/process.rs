@@ -5,7 +5,12 @@ use std::path::Path;
 
 /// Resident memory now and at its highest, in bytes; zero where `/proc` is not there.
 pub(crate) fn memory() -> (u64, u64) {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    memory_of("self")
+}
+
+/// As [`memory`], of another process.
+pub(crate) fn memory_of(process: &str) -> (u64, u64) {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let field = |name: &str| {
         status
             .lines()
@@ -18,7 +23,12 @@ pub(crate) fn memory() -> (u64, u64) {
 
 /// CPU seconds so far, user and system together; zero where `/proc` is not there.
 pub(crate) fn cpu_seconds() -> f64 {
-    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    cpu_seconds_of("self")
+}
+
+/// As [`cpu_seconds`], of another process.
+pub(crate) fn cpu_seconds_of(process: &str) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
     // The second field is the program's name in parentheses and may hold spaces.
     let Some((_, fields)) = stat.rsplit_once(") ") else {
         return 0.0;
