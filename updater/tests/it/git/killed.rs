@@ -42,10 +42,10 @@ fn child() {
 }
 
 /// A linear congruential generator: where the kills fall is printed with a failure.
-struct Random(u64);
+pub(super) struct Random(pub(super) u64);
 
 impl Random {
-    fn below(&mut self, bound: Duration) -> Duration {
+    pub(super) fn below(&mut self, bound: Duration) -> Duration {
         self.0 = self
             .0
             .wrapping_mul(6_364_136_223_846_793_005)

@@ -5,6 +5,7 @@ mod formats;
 mod holds;
 mod joined;
 mod killed;
+mod killed_together;
 mod mirror;
 mod publish;
 mod push_branch;

@@ -3,8 +3,9 @@
 use super::setting::{FILE, Setting, choices, filled, manifest, request};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use tagline_testservers::{BareRepository, GitHttp, StartError};
-use tagline_updater::git::{CancellationToken, GitAuth, GitError, Identity};
+use tagline_updater::git::{CancellationToken, GitAuth, GitError, Identity, Mirror, Remote};
 use tagline_updater::message::{CommitMessage, MessageTemplate};
 use tagline_updater::{
     BranchChoices, Contribution, MarkerEditor, PublishRequest, PushOutcome, publish_together,
@@ -93,21 +94,30 @@ impl Scene {
         &self,
         automations: &[Automation],
     ) -> Vec<Result<PushOutcome, GitError>> {
-        let contributions: Vec<Contribution<'_>> = automations
-            .iter()
-            .map(|automation| Contribution {
-                request: &automation.request,
-                branches: &automation.branches,
-                message: &automation.message,
-            })
-            .collect();
-        let cancel = CancellationToken::new();
-        let mirror = self.setting.mirror();
-        publish_together(&mirror, &MarkerEditor, &contributions, &cancel)
-            .into_iter()
-            .map(|result| result.and_then(|mut branches| branches.pop().unwrap()))
-            .collect()
+        together_at(&self.setting.storage, &self.setting.remote, automations)
     }
+}
+
+/// The same with a given storage path, for a process of its own.
+pub(crate) fn together_at(
+    storage: &Path,
+    remote: &Remote,
+    automations: &[Automation],
+) -> Vec<Result<PushOutcome, GitError>> {
+    let contributions: Vec<Contribution<'_>> = automations
+        .iter()
+        .map(|automation| Contribution {
+            request: &automation.request,
+            branches: &automation.branches,
+            message: &automation.message,
+        })
+        .collect();
+    let cancel = CancellationToken::new();
+    let mirror = Mirror::open(storage, remote).unwrap();
+    publish_together(&mirror, &MarkerEditor, &contributions, &cancel)
+        .into_iter()
+        .map(|result| result.and_then(|mut branches| branches.pop().unwrap()))
+        .collect()
 }
 
 pub(crate) fn hook(repository: &BareRepository, name: &str, script: &str) {
