@@ -229,6 +229,20 @@ impl LockedMirror {
         }
         let said = hook_text(said);
         let all = format!("{lower} {}", said.to_ascii_lowercase());
+        if lower.contains("unpack") {
+            // Nobody decided anything: what we sent did not get there whole, or there is no room for it.
+            let text = format!(
+                "it could not take the commits in: {} {said}",
+                shown(status, 300)
+            );
+            let failure = Failure::new(FailureKind::Server, text.trim());
+            let error = self.mirror.transport_error("pushing to", failure);
+            return if all.contains("early eof") {
+                PushFailure::Unknown(error)
+            } else {
+                PushFailure::Failed(error)
+            };
+        }
         PushFailure::Failed(GitError::Refused {
             remote: self.mirror.remote().url().to_string(),
             reference: update.name.clone(),

@@ -184,6 +184,25 @@ fn a_full_disk_is_named_and_room_heals_it() {
 }
 
 #[test]
+fn a_full_disk_at_the_remote_is_tried_again_later() {
+    let disk = require!(SmallDisk::mount());
+    let server = require!(GitHttp::options().with_root(disk.0.path()).start());
+    let repository = server.create("r");
+    filled(&repository);
+    let setting = Setting::new(&server.url("r"), GitAuth::None);
+    setting.bump(&[("app", "1.1.0")]).unwrap();
+    let ballast = disk.0.path().join("ballast");
+    fs::write(&ballast, vec![0; 1 << 20]).unwrap_err();
+    let error = setting.bump(&[("app", "1.2.0")]).unwrap_err();
+    assert!(error.is_retryable(), "{} {error}", error.reason());
+    assert_eq!(repository.log("main").len(), 2);
+    fs::remove_file(&ballast).unwrap();
+    setting.bump(&[("app", "1.2.0")]).unwrap();
+    assert_eq!(repository.log("main").len(), 3);
+    repository.fsck();
+}
+
+#[test]
 fn a_service_may_keep_its_mirrors_whatever_becomes_of_their_files() {
     let server = require!(GitHttp::options().with_user("me", "s3cret").start());
     let repository = server.create("r");

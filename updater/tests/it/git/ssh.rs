@@ -1,7 +1,7 @@
 //! ssh: host keys of every form, keys with passphrases, silence, and what is said when it fails.
 
 use super::scene::hook;
-use super::setting::{FILE, Setting, filled, manifest};
+use super::setting::{FILE, Setting, choices, filled, manifest, request};
 use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
@@ -268,5 +268,41 @@ fn a_passphrase_that_is_missing_or_wrong_is_named() {
             .unwrap_err();
         assert_eq!(error.reason(), "CredentialsUnusable");
         assert!(error.to_string().contains(wanted), "{error}");
+    }
+}
+
+#[test]
+fn a_connection_that_breaks_in_the_middle_of_a_push_doubles_nothing() {
+    let server = require!(GitSsh::start());
+    let repository = server.create("r");
+    filled(&repository);
+    // What of the push gets through: nothing, part of the commands, part of the pack.
+    for (n, bytes) in [0, 40, 200, 350].into_iter().enumerate() {
+        let mut key = require!(SshKey::generate(SshKeyType::Ed25519));
+        let cut = format!("head -c {bytes} | sh -c \\\"$SSH_ORIGINAL_COMMAND\\\"");
+        let command = format!(
+            "case $SSH_ORIGINAL_COMMAND in *receive-pack*) {cut};; *) sh -c \\\"$SSH_ORIGINAL_COMMAND\\\";; esac"
+        );
+        key.public = format!("command=\"{command}\" {}", key.public);
+        server.authorize(&key);
+        let setting = Setting::with(
+            &server.url("r"),
+            auth(&key, server.known_hosts()),
+            impatient(),
+        );
+        let tag = format!("1.{}.0", n + 1);
+        let mut request = request();
+        request.tries = 2;
+        let error = setting
+            .run(&request, &choices(&[("app", &tag)]))
+            .unwrap_err();
+        assert!(error.is_retryable(), "{bytes}: {error}");
+        assert_eq!(repository.log("main").len(), 1 + n, "{bytes}");
+
+        let whole = require!(server.client_key(SshKeyType::Ed25519));
+        let healthy = Setting::new(&server.url("r"), auth(&whole, server.known_hosts()));
+        healthy.bump(&[("app", &tag)]).unwrap();
+        assert_eq!(repository.log("main").len(), 2 + n, "{bytes}");
+        repository.fsck();
     }
 }
