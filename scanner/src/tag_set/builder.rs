@@ -79,15 +79,19 @@ impl TagSetBuilder {
         }
     }
 
-    /// The set of the tags so far, as [`TagSetBuilder::finish`] gives it; more can be added afterwards.
-    pub fn snapshot(&mut self, first_seen: Timestamp) -> TagSet {
+    /// Takes the tags so far out, as [`TagSetBuilder::finish`] gives them. Long lists are not to be in memory twice, so
+    /// whoever wants to go on gives them back by [`TagSetBuilder::put_back`].
+    #[must_use]
+    pub fn take_out(&mut self, first_seen: Timestamp) -> TagSet {
         self.pack_run();
-        let tags = self.collapse();
-        let snapshot = tags.clone().seen_at(first_seen.as_second());
+        self.collapse().seen_at(first_seen.as_second())
+    }
+
+    /// Gives back what was taken out; their times do not matter.
+    pub fn put_back(&mut self, tags: TagSet) {
         if !tags.is_empty() {
-            self.runs.push(tags);
+            self.runs.insert(0, tags.seen_at(0));
         }
-        snapshot
     }
 
     /// How many tags were added, duplicates included.

@@ -92,18 +92,19 @@ fn a_part_of_a_set_is_found_by_its_end() {
 }
 
 #[test]
-fn a_snapshot_leaves_the_builder_as_it_was() {
+fn what_is_taken_out_and_put_back_is_there() {
     let mut builder = TagSetBuilder::default();
-    assert!(builder.snapshot(at(3)).is_empty());
+    assert!(builder.take_out(at(3)).is_empty());
     for number in 0..20_000 {
         builder.push(TagRef::new(&format!("v{number:05}")).unwrap());
         if number % 3_000 == 0 {
-            let snapshot = builder.snapshot(at(3));
-            assert_eq!(snapshot.len(), number + 1);
+            let taken = builder.take_out(at(3));
+            assert_eq!(taken.len(), number + 1);
             assert_eq!(
-                snapshot.first_seen(TagRef::new("v00000").unwrap()),
+                taken.first_seen(TagRef::new("v00000").unwrap()),
                 Some(at(3))
             );
+            builder.put_back(taken);
         }
     }
     let set = builder.finish(at(9));

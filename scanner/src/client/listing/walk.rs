@@ -12,6 +12,7 @@ use crate::store::{ListingOrder, PartialListing, RegistryMemory};
 use crate::tag_set::{TagSet, TagSetBuilder};
 use jiff::Timestamp;
 use std::collections::HashSet;
+use std::sync::Arc;
 use tagline_policy::{Tag, TagRef};
 use tokio::time::Instant;
 use url::Url;
@@ -193,10 +194,11 @@ impl<'w, 'a> Walk<'w, 'a> {
         if self.newer.is_some() || !self.pace.is_due(self.pages, now) {
             return;
         }
-        let tags = self.tags.snapshot(self.started_at);
+        let tags = self.tags.take_out(self.started_at);
         let partial = self.partial(tags, next);
         let memory = self.memory_so_far();
         self.request.keeper.keep(&partial, memory).await;
+        self.tags.put_back(Arc::unwrap_or_clone(partial.tags));
         self.pace = Pace::new(self.pages, now);
     }
 
@@ -270,7 +272,7 @@ impl<'w, 'a> Walk<'w, 'a> {
             None
         } else {
             (error.is_retryable() && self.pages > 0).then(|| {
-                let mut tags = self.tags.snapshot(self.started_at);
+                let mut tags = self.tags.take_out(self.started_at);
                 if let Some(end) = self.page_end.as_ref().filter(|_| self.ascending) {
                     // Without those of a page that broke off: it will be read again.
                     tags = tags.up_to(end.as_ref());
