@@ -2,33 +2,26 @@
 
 use reqwest::Method;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use url::Url;
 
-use super::http::{Call, Http};
+use super::api::{Api, AzureList, Paging, Refusal, of_branch};
+use super::http::Http;
 use super::{
     Answer, CreatePullRequest, ForgeError, MergeMethod, Provider, PullRequest, PullRequestNumber,
     PullRequestState, PullRequests, RepositoryAddress, SetUp, Update,
 };
 
 const API_VERSION: (&str, &str) = ("api-version", "7.0");
-const PAGE: usize = 100;
 /// At most 2,000 open ones are looked through.
 const MAX_PAGES: usize = 20;
+const PAGING: Paging = Paging::Skip { top: 100 };
 /// Lists show only the beginning of a description.
 const SHOWN_IN_LISTS: usize = 400;
 const NEEDS: &str =
     "the scope \"Code (read & write)\" and the permission \"Contribute to pull requests\"";
 
-pub(super) struct AzureDevOps {
-    http: Http,
-    repository: RepositoryAddress,
-}
-
-#[derive(Deserialize)]
-struct List<T> {
-    value: Vec<T>,
-}
+pub(super) struct AzureDevOps(Api);
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -68,15 +61,16 @@ fn full(branch: &str) -> String {
 
 impl AzureDevOps {
     pub(super) fn new(http: Http, repository: RepositoryAddress) -> Self {
-        Self { http, repository }
+        Self(Api::new(http, repository, NEEDS))
     }
 
     fn url(&self, segments: &[&str]) -> Url {
-        let RepositoryAddress { owner, name, .. } = &self.repository;
+        let RepositoryAddress { owner, name, .. } = &self.0.repository;
         let repository = [owner, "_apis", "git", "repositories", name];
         let mut url = self
+            .0
             .repository
-            .endpoint(repository.into_iter().chain(segments.iter().copied()));
+            .endpoint(repository.iter().chain(segments).copied());
         url.query_pairs_mut()
             .append_pair(API_VERSION.0, API_VERSION.1);
         url
@@ -84,16 +78,13 @@ impl AzureDevOps {
 
     fn one(&self, number: PullRequestNumber, last: &[&str]) -> Url {
         let number = number.0.to_string();
-        let segments: Vec<&str> = ["pullRequests", number.as_str()]
-            .into_iter()
-            .chain(last.iter().copied())
-            .collect();
-        self.url(&segments)
+        self.url(&[&["pullRequests", &number], last].concat())
     }
 
     fn page(&self, number: u64) -> String {
-        let RepositoryAddress { owner, name, .. } = &self.repository;
-        self.repository
+        let RepositoryAddress { owner, name, .. } = &self.0.repository;
+        self.0
+            .repository
             .endpoint([owner, "_git", name, "pullrequest", &number.to_string()])
             .into()
     }
@@ -125,46 +116,24 @@ impl AzureDevOps {
         filter: &[(&str, &str)],
         pages: usize,
     ) -> Result<Vec<PullRequest>, ForgeError> {
+        let url = self.url(&["pullRequests"]);
+        let pulls = self
+            .0
+            .list("list pull requests", url, filter, PAGING, pages);
+        let pulls: Vec<Pull> = pulls.await?;
         let mut all = Vec::new();
-        for page in 0..pages {
-            let call = Call::get("list pull requests", NEEDS, self.url(&["pullRequests"]))
-                .query(filter.iter().copied())
-                .query([
-                    ("$top", PAGE.to_string().as_str()),
-                    ("$skip", &(page * PAGE).to_string()),
-                ]);
-            let answer: List<Pull> = self.http.json(call).await?;
-            let count = answer.value.len();
-            for pull in answer
-                .value
-                .into_iter()
-                .filter(|pull| pull.fork_source.is_none())
-            {
-                let shown = pull.description.as_deref().unwrap_or_default();
-                let is_cut =
-                    shown.chars().count() >= SHOWN_IN_LISTS && shown.contains("tagline:begin");
-                let pull = if is_cut {
-                    self.read(PullRequestNumber(pull.number)).await?
-                } else {
-                    pull
-                };
-                all.push(self.pull_request(pull));
-            }
-            if count < PAGE {
-                break;
-            }
+        for pull in pulls.into_iter().filter(|pull| pull.fork_source.is_none()) {
+            let shown = pull.description.as_deref().unwrap_or_default();
+            let is_cut = shown.chars().count() >= SHOWN_IN_LISTS && shown.contains("tagline:begin");
+            let pull = if is_cut {
+                let url = self.one(PullRequestNumber(pull.number), &[]);
+                self.0.read("read the pull request", url).await?
+            } else {
+                pull
+            };
+            all.push(self.pull_request(pull));
         }
         Ok(all)
-    }
-
-    async fn read(&self, number: PullRequestNumber) -> Result<Pull, ForgeError> {
-        self.http
-            .json(Call::get(
-                "read the pull request",
-                NEEDS,
-                self.one(number, &[]),
-            ))
-            .await
     }
 
     async fn patch(
@@ -173,10 +142,8 @@ impl AzureDevOps {
         number: PullRequestNumber,
         body: Value,
     ) -> Result<(), ForgeError> {
-        self.http
-            .send(Call::new(operation, NEEDS, Method::PATCH, self.one(number, &[])).json(body))
-            .await
-            .map(drop)
+        let url = self.one(number, &[]);
+        self.0.change(operation, Method::PATCH, url, body).await
     }
 }
 
@@ -207,9 +174,7 @@ impl PullRequests for AzureDevOps {
                 ("searchCriteria.status", "all"),
                 ("searchCriteria.sourceRefName", source.as_str()),
             ];
-            let mut all = self.list(&filter, 1).await?;
-            all.sort_by_key(|it| std::cmp::Reverse(it.number));
-            Ok(all)
+            Ok(of_branch(self.list(&filter, 1).await?, branch))
         })
     }
 
@@ -236,29 +201,13 @@ impl PullRequests for AzureDevOps {
                 "labels": labels,
                 "reviewers": reviewers,
             });
-            let call = Call::new(
-                "open the pull request",
-                NEEDS,
-                Method::POST,
-                self.url(&["pullRequests"]),
-            )
-            .json(body);
-            let made: Pull =
-                self.http
-                    .json(call)
-                    .await
-                    .map_err(|error| match error.rejection() {
-                        // TF401179: an active pull request for the source and target branch already exists.
-                        Some((409, text))
-                            if text.contains("TF401179") || text.contains("already exists") =>
-                        {
-                            ForgeError::AlreadyExists {
-                                provider: Provider::AzureDevOps,
-                                branch: new.branch.clone(),
-                            }
-                        }
-                        _ => error,
-                    })?;
+            // TF401179: an active pull request for the source and target branch already exists.
+            let refusal = |status, words: &str| {
+                let exists = words.contains("TF401179") || words.contains("already exists");
+                (status == 409 && exists).then_some(Refusal::Exists)
+            };
+            let url = self.url(&["pullRequests"]);
+            let made: Pull = self.0.create(url, body, new, refusal).await?;
             let made = self.pull_request(made);
             Ok(PullRequest {
                 body: new.body.clone(),
@@ -268,27 +217,8 @@ impl PullRequests for AzureDevOps {
     }
 
     fn update<'a>(&'a self, pull_request: &'a PullRequest, update: &'a Update) -> Answer<'a, ()> {
-        Box::pin(async move {
-            let mut body = Map::new();
-            body.extend(
-                update
-                    .title
-                    .as_ref()
-                    .map(|title| ("title".to_owned(), json!(title))),
-            );
-            body.extend(
-                update
-                    .body
-                    .as_ref()
-                    .map(|text| ("description".to_owned(), json!(text))),
-            );
-            self.patch(
-                "update the pull request",
-                pull_request.number,
-                Value::Object(body),
-            )
-            .await
-        })
+        let body = update.fields("title", "description");
+        Box::pin(self.patch("update the pull request", pull_request.number, body))
     }
 
     fn set_up<'a>(&'a self, pull_request: &'a PullRequest, set_up: &'a SetUp) -> Answer<'a, ()> {
@@ -312,10 +242,7 @@ impl PullRequests for AzureDevOps {
             if set_up.assignees.is_empty() {
                 Ok(())
             } else {
-                Err(ForgeError::Unsupported {
-                    provider: Provider::AzureDevOps,
-                    what: "assign pull requests",
-                })
+                Err(self.0.unsupported("assign pull requests"))
             }
         })
     }
@@ -331,12 +258,8 @@ impl PullRequests for AzureDevOps {
             struct Comment {
                 content: Option<String>,
             }
-            let call = Call::get(
-                "list comments",
-                NEEDS,
-                self.one(pull_request.number, &["threads"]),
-            );
-            let threads: List<Thread> = self.http.json(call).await?;
+            let url = self.one(pull_request.number, &["threads"]);
+            let threads: AzureList<Thread> = self.0.read("list comments", url).await?;
             let comments = threads.value.into_iter().flat_map(|thread| thread.comments);
             Ok(comments.filter_map(|comment| comment.content).collect())
         })
@@ -350,10 +273,9 @@ impl PullRequests for AzureDevOps {
                 "status": "closed",
             });
             let url = self.one(pull_request.number, &["threads"]);
-            self.http
-                .send(Call::new("comment on the pull request", NEEDS, Method::POST, url).json(body))
+            self.0
+                .change("comment on the pull request", Method::POST, url, body)
                 .await
-                .map(drop)
         })
     }
 
@@ -378,9 +300,8 @@ impl PullRequests for AzureDevOps {
             }
             // The filter is a prefix.
             let filter = format!("heads/{branch}");
-            let call = Call::get("read the branch", NEEDS, self.url(&["refs"]))
-                .query([("filter", filter.as_str())]);
-            let refs: List<Ref> = self.http.json(call).await?;
+            let call = self.0.get("read the branch", self.url(&["refs"]));
+            let refs: AzureList<Ref> = self.0.ask(call.query([("filter", &*filter)])).await?;
             Ok(refs
                 .value
                 .into_iter()
@@ -399,14 +320,9 @@ impl PullRequests for AzureDevOps {
                 update_status: String,
             }
             let body = json!([{ "name": full(branch), "oldObjectId": commit, "newObjectId": "0".repeat(40) }]);
-            let call = Call::new(
-                "delete the branch",
-                NEEDS,
-                Method::POST,
-                self.url(&["refs"]),
-            )
-            .json(body);
-            let updated: List<Updated> = self.http.json(call).await?;
+            let url = self.url(&["refs"]);
+            let call = self.0.call("delete the branch", Method::POST, url);
+            let updated: AzureList<Updated> = self.0.ask(call.json(body)).await?;
             match updated.value.iter().find(|it| !it.success) {
                 None => Ok(()),
                 Some(refused) => Err(ForgeError::Rejected {

@@ -2,30 +2,24 @@
 
 use reqwest::Method;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use url::Url;
 
-use super::http::{Call, Http};
+use super::api::{Api, BitbucketPage, Paging, Refusal, add_field, of_branch};
+use super::http::Http;
 use super::{
     Answer, CreatePullRequest, ForgeError, Provider, PullRequest, PullRequestNumber,
     PullRequestState, PullRequests, RepositoryAddress, SetUp, Update,
 };
 
 /// 50 a page is the most: at most 2,000 open ones are looked through.
-const MAX_PAGES: u32 = 40;
+const MAX_PAGES: usize = 40;
+const PAGING: Paging = Paging::Next {
+    size: ("pagelen", "50"),
+};
 const NEEDS: &str = "the scopes pullrequest:write and repository:write";
 
-pub(super) struct BitbucketCloud {
-    http: Http,
-    repository: RepositoryAddress,
-}
-
-#[derive(Deserialize)]
-struct Page<T> {
-    #[serde(default = "Vec::new")]
-    values: Vec<T>,
-    next: Option<String>,
-}
+pub(super) struct BitbucketCloud(Api);
 
 #[derive(Deserialize)]
 struct Pull {
@@ -116,51 +110,36 @@ impl Pull {
 
 impl BitbucketCloud {
     pub(super) fn new(http: Http, repository: RepositoryAddress) -> Self {
-        Self { http, repository }
+        Self(Api::new(http, repository, NEEDS))
     }
 
     fn url(&self, segments: &[&str]) -> Url {
-        let repository = [
-            "repositories",
-            &self.repository.owner,
-            &self.repository.name,
-        ];
-        self.repository
-            .endpoint(repository.into_iter().chain(segments.iter().copied()))
+        let RepositoryAddress { owner, name, .. } = &self.0.repository;
+        let repository = ["repositories", owner, name];
+        self.0
+            .repository
+            .endpoint(repository.iter().chain(segments).copied())
     }
 
     fn one(&self, pull_request: &PullRequest, last: &[&str]) -> Url {
         let number = pull_request.number.0.to_string();
-        let segments: Vec<&str> = ["pullrequests", number.as_str()]
-            .into_iter()
-            .chain(last.iter().copied())
-            .collect();
-        self.url(&segments)
+        self.url(&[&["pullrequests", &number], last].concat())
     }
 
     async fn list(
         &self,
         filter: &[(&str, &str)],
-        pages: u32,
+        pages: usize,
     ) -> Result<Vec<PullRequest>, ForgeError> {
-        let mut all = Vec::new();
-        for page in 1..=pages {
-            let call = Call::get("list pull requests", NEEDS, self.url(&["pullrequests"]))
-                .query(filter.iter().copied())
-                .query([("pagelen", "50"), ("page", &page.to_string())]);
-            let answer: Page<Pull> = self.http.json(call).await?;
-            all.extend(
-                answer
-                    .values
-                    .into_iter()
-                    .filter_map(Pull::into_pull_request),
-            );
-            // The address in `next` is not used: we count pages ourselves.
-            if answer.next.is_none() {
-                break;
-            }
-        }
-        Ok(all)
+        let url = self.url(&["pullrequests"]);
+        let all = self
+            .0
+            .list("list pull requests", url, filter, PAGING, pages);
+        let all: Vec<Pull> = all.await?;
+        Ok(all
+            .into_iter()
+            .filter_map(Pull::into_pull_request)
+            .collect())
     }
 }
 
@@ -181,8 +160,8 @@ impl PullRequests for BitbucketCloud {
     fn open<'a>(&'a self, base: &'a str) -> Answer<'a, Vec<PullRequest>> {
         Box::pin(async move {
             let query = format!("destination.branch.name = {}", quoted(base));
-            self.list(&[("state", "OPEN"), ("q", &query)], MAX_PAGES)
-                .await
+            let filter = [("state", "OPEN"), ("q", query.as_str())];
+            self.list(&filter, MAX_PAGES).await
         })
     }
 
@@ -194,24 +173,19 @@ impl PullRequests for BitbucketCloud {
                 .into_iter()
                 .chain([("q", query.as_str()), ("sort", "-id")])
                 .collect();
-            self.list(&filter, 1).await
+            Ok(of_branch(self.list(&filter, 1).await?, branch))
         })
     }
 
     fn create<'a>(&'a self, new: &'a CreatePullRequest) -> Answer<'a, PullRequest> {
         Box::pin(async move {
-            let reviewers: Vec<Value> = new
-                .set_up
-                .reviewers
-                .iter()
-                .map(|id| {
-                    if id.starts_with('{') {
-                        json!({ "uuid": id })
-                    } else {
-                        json!({ "account_id": id })
-                    }
-                })
-                .collect();
+            let reviewers = new.set_up.reviewers.iter().map(|id| {
+                if id.starts_with('{') {
+                    json!({ "uuid": id })
+                } else {
+                    json!({ "account_id": id })
+                }
+            });
             let body = json!({
                 "title": new.title,
                 "description": new.body,
@@ -219,98 +193,51 @@ impl PullRequests for BitbucketCloud {
                 "destination": { "branch": { "name": new.base } },
                 "close_source_branch": new.set_up.delete_branch_after_merge,
                 "draft": new.draft,
-                "reviewers": reviewers,
+                "reviewers": reviewers.collect::<Vec<Value>>(),
             });
-            let call = Call::new(
-                "open the pull request",
-                NEEDS,
-                Method::POST,
-                self.url(&["pullrequests"]),
-            )
-            .json(body);
-            let made: Pull = self.http.json(call).await.map_err(|error| {
-                let (provider, branch) = (Provider::BitbucketCloud, new.branch.clone());
-                match error.rejection() {
-                    Some((_, text)) if text.contains("no changes to be pulled") => {
-                        ForgeError::NothingToMerge { provider, branch }
-                    }
-                    Some((400 | 409, text)) if text.contains("already exists") => {
-                        ForgeError::AlreadyExists { provider, branch }
-                    }
-                    _ => error,
-                }
-            })?;
-            Ok(PullRequest {
-                number: PullRequestNumber(made.id),
-                url: made.links.html.href,
-                branch: new.branch.clone(),
-                base: new.base.clone(),
-                commit: made.source.commit.map(|commit| commit.hash),
-                state: PullRequestState::Open,
-                title: made.title,
-                body: new.body.clone(),
-                draft: new.draft,
-                handle: String::new(),
-            })
+            let refusal = |status, words: &str| match status {
+                _ if words.contains("no changes to be pulled") => Some(Refusal::NothingToMerge),
+                400 | 409 if words.contains("already exists") => Some(Refusal::Exists),
+                _ => None,
+            };
+            let url = self.url(&["pullrequests"]);
+            let made: Pull = self.0.create(url, body, new, refusal).await?;
+            let commit = made.source.commit.map(|commit| commit.hash);
+            Ok(new.made(made.id, made.links.html.href, commit, String::new()))
         })
     }
 
     fn update<'a>(&'a self, pull_request: &'a PullRequest, update: &'a Update) -> Answer<'a, ()> {
         Box::pin(async move {
             // What a PUT leaves out it takes away: the title is required, the reviewers must be named again.
-            let now: Pull = self
-                .http
-                .json(Call::get(
-                    "read the pull request",
-                    NEEDS,
-                    self.one(pull_request, &[]),
-                ))
-                .await?;
-            let reviewers: Vec<Value> = now
+            let url = self.one(pull_request, &[]);
+            let now: Pull = self.0.read("read the pull request", url.clone()).await?;
+            let reviewers = now
                 .reviewers
                 .iter()
-                .map(|account| json!({ "uuid": account.uuid }))
-                .collect();
-            let mut body = Map::new();
-            body.insert(
-                "title".to_owned(),
-                json!(update.title.as_ref().unwrap_or(&now.title)),
-            );
-            body.insert("reviewers".to_owned(), json!(reviewers));
-            body.extend(
-                update
-                    .body
-                    .as_ref()
-                    .map(|text| ("description".to_owned(), json!(text))),
-            );
-            let call = Call::new(
-                "update the pull request",
-                NEEDS,
-                Method::PUT,
-                self.one(pull_request, &[]),
-            );
-            self.http
-                .send(call.json(Value::Object(body)))
+                .map(|account| json!({ "uuid": account.uuid }));
+            let mut body = json!({
+                "title": update.title.as_ref().unwrap_or(&now.title),
+                "reviewers": reviewers.collect::<Vec<Value>>(),
+            });
+            let text = update.body.as_ref();
+            add_field(&mut body, "description", text.map(|text| json!(text)));
+            self.0
+                .change("update the pull request", Method::PUT, url, body)
                 .await
-                .map(drop)
         })
     }
 
     fn set_up<'a>(&'a self, _pull_request: &'a PullRequest, set_up: &'a SetUp) -> Answer<'a, ()> {
-        let unsupported = |what| {
-            Err(ForgeError::Unsupported {
-                provider: Provider::BitbucketCloud,
-                what,
-            })
-        };
-        let result = match set_up {
-            SetUp {
-                auto_merge: Some(_),
-                ..
-            } => unsupported("merge automatically by its API"),
-            SetUp { labels, .. } if !labels.is_empty() => unsupported("label pull requests"),
-            SetUp { assignees, .. } if !assignees.is_empty() => unsupported("assign pull requests"),
-            _ => Ok(()),
+        let unsupported = |what| Err(self.0.unsupported(what));
+        let result = if set_up.auto_merge.is_some() {
+            unsupported("merge automatically by its API")
+        } else if !set_up.labels.is_empty() {
+            unsupported("label pull requests")
+        } else if !set_up.assignees.is_empty() {
+            unsupported("assign pull requests")
+        } else {
+            Ok(())
         };
         Box::pin(async move { result })
     }
@@ -321,68 +248,45 @@ impl PullRequests for BitbucketCloud {
             struct Comment {
                 content: Option<Text>,
             }
-            let call = Call::get(
-                "list comments",
-                NEEDS,
-                self.one(pull_request, &["comments"]),
-            )
-            .query([("pagelen", "100"), ("sort", "-created_on")]);
-            let page: Page<Comment> = self.http.json(call).await?;
-            Ok(page
-                .values
-                .into_iter()
-                .filter_map(|comment| comment.content?.raw)
-                .collect())
+            let call = self
+                .0
+                .get("list comments", self.one(pull_request, &["comments"]))
+                .query([("pagelen", "100"), ("sort", "-created_on")]);
+            let page: BitbucketPage<Comment> = self.0.ask(call).await?;
+            let comments = page.values.into_iter();
+            Ok(comments.filter_map(|it| it.content?.raw).collect())
         })
     }
 
     fn comment<'a>(&'a self, pull_request: &'a PullRequest, text: &'a str) -> Answer<'a, ()> {
         Box::pin(async move {
             let url = self.one(pull_request, &["comments"]);
-            let call = Call::new("comment on the pull request", NEEDS, Method::POST, url);
-            self.http
-                .send(call.json(json!({ "content": { "raw": text } })))
+            let body = json!({ "content": { "raw": text } });
+            self.0
+                .change("comment on the pull request", Method::POST, url, body)
                 .await
-                .map(drop)
         })
     }
 
     fn close<'a>(&'a self, pull_request: &'a PullRequest) -> Answer<'a, ()> {
-        Box::pin(async move {
-            let url = self.one(pull_request, &["decline"]);
-            self.http
-                .send(Call::new(
-                    "decline the pull request",
-                    NEEDS,
-                    Method::POST,
-                    url,
-                ))
-                .await
-                .map(drop)
-        })
+        let url = self.one(pull_request, &["decline"]);
+        let call = self.0.call("decline the pull request", Method::POST, url);
+        Box::pin(self.0.send(call))
     }
 
     fn branch<'a>(&'a self, branch: &'a str) -> Answer<'a, Option<String>> {
         Box::pin(async move {
-            let call = Call::get(
-                "read the branch",
-                NEEDS,
-                self.url(&["refs", "branches", branch]),
-            );
-            match self.http.send_if_there(call).await? {
-                Some(reply) => Ok(reply.json::<Branch>()?.target.map(|target| target.hash)),
-                None => Ok(None),
-            }
+            let url = self.url(&["refs", "branches", branch]);
+            let call = self.0.get("read the branch", url);
+            let found: Option<Branch> = self.0.ask_if_there(call).await?;
+            Ok(found.and_then(|it| Some(it.target?.hash)))
         })
     }
 
     fn delete_branch<'a>(&'a self, branch: &'a str, _commit: &'a str) -> Answer<'a, ()> {
-        Box::pin(async move {
-            let url = self.url(&["refs", "branches", branch]);
-            self.http
-                .send_if_there(Call::new("delete the branch", NEEDS, Method::DELETE, url))
-                .await
-                .map(drop)
-        })
+        Box::pin(
+            self.0
+                .delete_branch(self.url(&["refs", "branches", branch])),
+        )
     }
 }

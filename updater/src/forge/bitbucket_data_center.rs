@@ -5,30 +5,19 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::http::{Call, Http};
+use super::api::{Api, BitbucketPage, Paging, Refusal, add_field, of_branch};
+use super::http::Http;
 use super::{
     Answer, CreatePullRequest, ForgeError, MergeMethod, Provider, PullRequest, PullRequestNumber,
     PullRequestState, PullRequests, RepositoryAddress, SetUp, Update,
 };
 
 /// At most 2,000 open ones are looked through.
-const MAX_PAGES: u32 = 20;
+const MAX_PAGES: usize = 20;
+const PAGING: Paging = Paging::Start { limit: "100" };
 const NEEDS: &str = "the permission \"Repository write\"";
 
-pub(super) struct BitbucketDataCenter {
-    http: Http,
-    repository: RepositoryAddress,
-}
-
-#[derive(Deserialize)]
-struct Page<T> {
-    #[serde(default = "Vec::new")]
-    values: Vec<T>,
-    #[serde(rename = "isLastPage", default)]
-    is_last: bool,
-    #[serde(rename = "nextPageStart")]
-    next_start: Option<u64>,
-}
+pub(super) struct BitbucketDataCenter(Api);
 
 #[derive(Deserialize)]
 struct Pull {
@@ -53,6 +42,13 @@ struct Pull {
 struct Links {
     #[serde(rename = "self", default)]
     own: Vec<Link>,
+}
+
+impl Links {
+    fn page(self) -> String {
+        let first = self.own.into_iter().next();
+        first.map(|link| link.href).unwrap_or_default()
+    }
 }
 
 #[derive(Deserialize)]
@@ -98,13 +94,7 @@ impl Pull {
         }
         Some(PullRequest {
             number: PullRequestNumber(self.id),
-            url: self
-                .links
-                .own
-                .into_iter()
-                .next()
-                .map(|link| link.href)
-                .unwrap_or_default(),
+            url: self.links.page(),
             branch: short(&self.from.id).to_owned(),
             base: short(&self.to.id).to_owned(),
             commit: self.from.latest_commit,
@@ -127,72 +117,59 @@ fn short(name: &str) -> &str {
 
 impl BitbucketDataCenter {
     pub(super) fn new(http: Http, repository: RepositoryAddress) -> Self {
-        Self { http, repository }
+        Self(Api::new(http, repository, NEEDS))
     }
 
     fn url(&self, api: &str, segments: &[&str]) -> Url {
-        let RepositoryAddress { owner, name, .. } = &self.repository;
+        let RepositoryAddress { owner, name, .. } = &self.0.repository;
         let repository = [api, "latest", "projects", owner, "repos", name];
-        self.repository
-            .endpoint(repository.into_iter().chain(segments.iter().copied()))
+        self.0
+            .repository
+            .endpoint(repository.iter().chain(segments).copied())
     }
 
     fn one(&self, pull_request: &PullRequest, last: &[&str]) -> Url {
         let number = pull_request.number.0.to_string();
-        let segments: Vec<&str> = ["pull-requests", number.as_str()]
-            .into_iter()
-            .chain(last.iter().copied())
-            .collect();
-        self.url("api", &segments)
+        self.url("api", &[&["pull-requests", &number], last].concat())
     }
 
     async fn list(
         &self,
         filter: &[(&str, &str)],
-        pages: u32,
+        pages: usize,
     ) -> Result<Vec<PullRequest>, ForgeError> {
-        let mut all = Vec::new();
-        let mut start = 0;
-        for _ in 0..pages {
-            let call = Call::get(
-                "list pull requests",
-                NEEDS,
-                self.url("api", &["pull-requests"]),
-            )
-            .query(filter.iter().copied())
-            .query([("limit", "100"), ("start", &start.to_string())]);
-            let answer: Page<Pull> = self.http.json(call).await?;
-            all.extend(
-                answer
-                    .values
-                    .into_iter()
-                    .filter_map(Pull::into_pull_request),
-            );
-            match answer.next_start {
-                Some(next) if !answer.is_last && next > start => start = next,
-                _ => break,
-            }
-        }
-        Ok(all)
+        let url = self.url("api", &["pull-requests"]);
+        let all = self
+            .0
+            .list("list pull requests", url, filter, PAGING, pages);
+        let all: Vec<Pull> = all.await?;
+        Ok(all
+            .into_iter()
+            .filter_map(Pull::into_pull_request)
+            .collect())
     }
 
     /// A change needs the present version number; ours may be old.
     async fn read(&self, pull_request: &PullRequest) -> Result<Pull, ForgeError> {
-        self.http
-            .json(Call::get(
-                "read the pull request",
-                NEEDS,
-                self.one(pull_request, &[]),
-            ))
+        self.0
+            .read("read the pull request", self.one(pull_request, &[]))
             .await
     }
 
     fn reference(&self, branch: &str) -> Value {
+        let RepositoryAddress { owner, name, .. } = &self.0.repository;
         json!({
             "id": format!("refs/heads/{branch}"),
-            "repository": { "slug": self.repository.name, "project": { "key": self.repository.owner } },
+            "repository": { "slug": name, "project": { "key": owner } },
         })
     }
+}
+
+fn reviewers<'n>(names: impl IntoIterator<Item = &'n String>) -> Vec<Value> {
+    let names = names.into_iter();
+    names
+        .map(|name| json!({ "user": { "name": name } }))
+        .collect()
 }
 
 impl PullRequests for BitbucketDataCenter {
@@ -207,11 +184,8 @@ impl PullRequests for BitbucketDataCenter {
     fn open<'a>(&'a self, base: &'a str) -> Answer<'a, Vec<PullRequest>> {
         Box::pin(async move {
             let at = format!("refs/heads/{base}");
-            self.list(
-                &[("state", "OPEN"), ("direction", "INCOMING"), ("at", &at)],
-                MAX_PAGES,
-            )
-            .await
+            let filter = [("state", "OPEN"), ("direction", "INCOMING"), ("at", &*at)];
+            self.list(&filter, MAX_PAGES).await
         })
     }
 
@@ -224,73 +198,33 @@ impl PullRequests for BitbucketDataCenter {
                 ("at", at.as_str()),
                 ("order", "NEWEST"),
             ];
-            let mut all = self.list(&filter, 1).await?;
-            all.sort_by_key(|it| std::cmp::Reverse(it.number));
-            Ok(all)
+            Ok(of_branch(self.list(&filter, 1).await?, branch))
         })
     }
 
     fn create<'a>(&'a self, new: &'a CreatePullRequest) -> Answer<'a, PullRequest> {
         Box::pin(async move {
-            let reviewers: Vec<Value> = new
-                .set_up
-                .reviewers
-                .iter()
-                .map(|name| json!({ "user": { "name": name } }))
-                .collect();
             let mut body = json!({
                 "title": new.title,
                 "description": new.body,
                 "fromRef": self.reference(&new.branch),
                 "toRef": self.reference(&new.base),
-                "reviewers": reviewers,
+                "reviewers": reviewers(&new.set_up.reviewers),
             });
             // Older servers know no drafts and refuse the field.
-            if let Some(fields) = body.as_object_mut().filter(|_| new.draft) {
-                fields.insert("draft".to_owned(), json!(true));
-            }
-            let call = Call::new(
-                "open the pull request",
-                NEEDS,
-                Method::POST,
-                self.url("api", &["pull-requests"]),
-            )
-            .json(body);
-            let made: Pull = self.http.json(call).await.map_err(|error| {
-                let (provider, branch) = (Provider::BitbucketDataCenter, new.branch.clone());
-                match error.rejection() {
-                    Some((409, text))
-                        if text.contains("DuplicatePullRequest")
-                            || text.contains("already exists") =>
-                    {
-                        ForgeError::AlreadyExists { provider, branch }
-                    }
-                    Some((409, text))
-                        if text.contains("EmptyPullRequest") || text.contains("up-to-date") =>
-                    {
-                        ForgeError::NothingToMerge { provider, branch }
-                    }
-                    _ => error,
+            add_field(&mut body, "draft", new.draft.then_some(Value::Bool(true)));
+            let refusal = |status, words: &str| {
+                let has = |texts: [&str; 2]| texts.iter().any(|text| words.contains(text));
+                match status {
+                    409 if has(["DuplicatePullRequest", "already exists"]) => Some(Refusal::Exists),
+                    409 if has(["EmptyPullRequest", "up-to-date"]) => Some(Refusal::NothingToMerge),
+                    _ => None,
                 }
-            })?;
-            Ok(PullRequest {
-                number: PullRequestNumber(made.id),
-                url: made
-                    .links
-                    .own
-                    .into_iter()
-                    .next()
-                    .map(|link| link.href)
-                    .unwrap_or_default(),
-                branch: new.branch.clone(),
-                base: new.base.clone(),
-                commit: made.from.latest_commit,
-                state: PullRequestState::Open,
-                title: made.title,
-                body: new.body.clone(),
-                draft: new.draft,
-                handle: made.version.to_string(),
-            })
+            };
+            let url = self.url("api", &["pull-requests"]);
+            let made: Pull = self.0.create(url, body, new, refusal).await?;
+            let version = made.version.to_string();
+            Ok(new.made(made.id, made.links.page(), made.from.latest_commit, version))
         })
     }
 
@@ -298,24 +232,16 @@ impl PullRequests for BitbucketDataCenter {
         Box::pin(async move {
             // What a PUT leaves out it takes away.
             let now = self.read(pull_request).await?;
-            let reviewers: Vec<Value> = now
-                .reviewers
-                .iter()
-                .map(|reviewer| json!({ "user": { "name": reviewer.user.name } }))
-                .collect();
             let body = json!({
                 "version": now.version,
                 "title": update.title.as_ref().unwrap_or(&now.title),
                 "description": update.body.as_ref().or(now.description.as_ref()),
-                "reviewers": reviewers,
+                "reviewers": reviewers(now.reviewers.iter().map(|it| &it.user.name)),
             });
-            let call = Call::new(
-                "update the pull request",
-                NEEDS,
-                Method::PUT,
-                self.one(pull_request, &[]),
-            );
-            self.http.send(call.json(body)).await.map(drop)
+            let url = self.one(pull_request, &[]);
+            self.0
+                .change("update the pull request", Method::PUT, url, body)
+                .await
         })
     }
 
@@ -329,30 +255,16 @@ impl PullRequests for BitbucketDataCenter {
                     MergeMethod::Rebase => "rebase-no-ff",
                 };
                 let body = json!({ "autoMerge": true, "strategyId": strategy, "version": version });
-                let call = Call::new(
-                    "set auto-merge",
-                    NEEDS,
-                    Method::POST,
-                    self.one(pull_request, &["merge"]),
-                );
-                self.http
-                    .send(
-                        call.query([("version", version.to_string().as_str())])
-                            .json(body),
-                    )
-                    .await?;
+                let url = self.one(pull_request, &["merge"]);
+                let call = self.0.call("set auto-merge", Method::POST, url);
+                let call = call.query([("version", version.to_string().as_str())]);
+                self.0.send(call.json(body)).await?;
             }
-            let unsupported = |what| {
-                Err(ForgeError::Unsupported {
-                    provider: Provider::BitbucketDataCenter,
-                    what,
-                })
-            };
             if !set_up.labels.is_empty() {
-                return unsupported("label pull requests");
+                return Err(self.0.unsupported("label pull requests"));
             }
             if !set_up.assignees.is_empty() {
-                return unsupported("assign pull requests");
+                return Err(self.0.unsupported("assign pull requests"));
             }
             Ok(())
         })
@@ -369,45 +281,35 @@ impl PullRequests for BitbucketDataCenter {
                 text: Option<String>,
             }
             // `comments` lists those of one file only; activities come newest first.
-            let call = Call::get(
-                "list comments",
-                NEEDS,
-                self.one(pull_request, &["activities"]),
-            )
-            .query([("limit", "100")]);
-            let page: Page<Activity> = self.http.json(call).await?;
-            Ok(page
-                .values
-                .into_iter()
-                .filter_map(|activity| activity.comment?.text)
-                .collect())
+            let call = self
+                .0
+                .get("list comments", self.one(pull_request, &["activities"]))
+                .query([("limit", "100")]);
+            let page: BitbucketPage<Activity> = self.0.ask(call).await?;
+            let activities = page.values.into_iter();
+            Ok(activities.filter_map(|it| it.comment?.text).collect())
         })
     }
 
     fn comment<'a>(&'a self, pull_request: &'a PullRequest, text: &'a str) -> Answer<'a, ()> {
         Box::pin(async move {
             let url = self.one(pull_request, &["comments"]);
-            let call = Call::new("comment on the pull request", NEEDS, Method::POST, url);
-            self.http
-                .send(call.json(json!({ "text": text })))
+            let body = json!({ "text": text });
+            self.0
+                .change("comment on the pull request", Method::POST, url, body)
                 .await
-                .map(drop)
         })
     }
 
     fn close<'a>(&'a self, pull_request: &'a PullRequest) -> Answer<'a, ()> {
         Box::pin(async move {
             let version = self.read(pull_request).await?.version;
-            let call = Call::new(
-                "decline the pull request",
-                NEEDS,
-                Method::POST,
-                self.one(pull_request, &["decline"]),
-            );
+            let url = self.one(pull_request, &["decline"]);
+            let call = self.0.call("decline the pull request", Method::POST, url);
             let call = call
                 .query([("version", version.to_string().as_str())])
                 .json(json!({ "version": version }));
-            self.http.send(call).await.map(drop)
+            self.0.send(call).await
         })
     }
 
@@ -419,12 +321,15 @@ impl PullRequests for BitbucketDataCenter {
                 #[serde(rename = "latestCommit")]
                 latest_commit: Option<String>,
             }
-            let call = Call::get("read the branch", NEEDS, self.url("api", &["branches"])).query([
-                ("filterText", branch),
-                ("boostMatches", "true"),
-                ("limit", "100"),
-            ]);
-            let page: Page<Branch> = self.http.json(call).await?;
+            let call = self
+                .0
+                .get("read the branch", self.url("api", &["branches"]))
+                .query([
+                    ("filterText", branch),
+                    ("boostMatches", "true"),
+                    ("limit", "100"),
+                ]);
+            let page: BitbucketPage<Branch> = self.0.ask(call).await?;
             let found = page.values.into_iter().find(|it| short(&it.id) == branch);
             Ok(found.and_then(|it| it.latest_commit))
         })
@@ -432,14 +337,9 @@ impl PullRequests for BitbucketDataCenter {
 
     fn delete_branch<'a>(&'a self, branch: &'a str, commit: &'a str) -> Answer<'a, ()> {
         Box::pin(async move {
+            let url = self.url("branch-utils", &["branches"]);
             let body = json!({ "name": format!("refs/heads/{branch}"), "endPoint": commit });
-            let call = Call::new(
-                "delete the branch",
-                NEEDS,
-                Method::DELETE,
-                self.url("branch-utils", &["branches"]),
-            );
-            self.http.send_if_there(call.json(body)).await.map(drop)
+            self.0.delete_branch_by(url, body).await
         })
     }
 }

@@ -2,28 +2,31 @@
 
 use reqwest::Method;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde::de::DeserializeOwned;
+use serde_json::json;
 use url::Url;
 
-use super::http::{Call, Http};
+use super::api::{
+    Api, Paging, Refusal, add_field, draft_title, of_branch, unless_empty, users_and_teams,
+};
+use super::http::Http;
 use super::{
     Answer, CreatePullRequest, ForgeError, MergeMethod, Provider, PullRequest, PullRequestNumber,
     PullRequestState, PullRequests, RepositoryAddress, SetUp, Update,
 };
 
 /// Servers allow 50 a page by default: at most 2,000 open ones, and the 200 last changed closed ones.
-const PAGE: &str = "50";
-const MAX_OPEN_PAGES: u32 = 40;
-const MAX_CLOSED_PAGES: u32 = 4;
+const PAGING: Paging = Paging::Linked {
+    size: ("limit", "50"),
+};
+const MAX_OPEN_PAGES: usize = 40;
+const MAX_CLOSED_PAGES: usize = 4;
 const NEEDS: &str =
     "the scopes write:repository and write:issue, and write access to the repository";
 /// Gitea keeps "draft" in the title.
 const DRAFT: &str = "WIP: ";
 
-pub(super) struct Gitea {
-    http: Http,
-    repository: RepositoryAddress,
-}
+pub(super) struct Gitea(Api);
 
 #[derive(Deserialize)]
 struct Pull {
@@ -85,79 +88,57 @@ struct Label {
 
 impl Gitea {
     pub(super) fn new(http: Http, repository: RepositoryAddress) -> Self {
-        Self { http, repository }
+        Self(Api::new(http, repository, NEEDS))
     }
 
     fn url(&self, segments: &[&str]) -> Url {
-        let repository = ["repos", &self.repository.owner, &self.repository.name];
-        self.repository
-            .endpoint(repository.into_iter().chain(segments.iter().copied()))
+        let RepositoryAddress { owner, name, .. } = &self.0.repository;
+        self.0
+            .repository
+            .endpoint(["repos", owner, name].iter().chain(segments).copied())
     }
 
-    async fn list<T: serde::de::DeserializeOwned>(
+    fn one(&self, kind: &str, pull_request: &PullRequest, last: &[&str]) -> Url {
+        let number = pull_request.number.0.to_string();
+        self.url(&[&[kind, &number], last].concat())
+    }
+
+    async fn list<T: DeserializeOwned>(
         &self,
         operation: &'static str,
         url: Url,
-        filter: &[(&str, &str)],
-        pages: u32,
     ) -> Result<Vec<T>, ForgeError> {
-        let mut all = Vec::new();
-        for page in 1..=pages {
-            let call = Call::get(operation, NEEDS, url.clone())
-                .query(filter.iter().copied())
-                .query([("limit", PAGE), ("page", &page.to_string())]);
-            let reply = self.http.send(call).await?;
-            all.extend(reply.json::<Vec<T>>()?);
-            if !reply.has_next_page() {
-                break;
-            }
-        }
-        Ok(all)
+        self.0
+            .list(operation, url, &[], PAGING, MAX_OPEN_PAGES)
+            .await
     }
 
     async fn pulls(
         &self,
         filter: &[(&str, &str)],
-        pages: u32,
+        pages: usize,
     ) -> Result<Vec<PullRequest>, ForgeError> {
-        let pulls: Vec<Pull> = self
-            .list("list pull requests", self.url(&["pulls"]), filter, pages)
-            .await?;
+        let url = self.url(&["pulls"]);
+        let pulls = self
+            .0
+            .list("list pull requests", url, filter, PAGING, pages);
+        let pulls: Vec<Pull> = pulls.await?;
         Ok(pulls
             .into_iter()
             .filter_map(Pull::into_pull_request)
             .collect())
     }
 
-    async fn send(
-        &self,
-        operation: &'static str,
-        method: Method,
-        url: Url,
-        body: Value,
-    ) -> Result<(), ForgeError> {
-        self.http
-            .send(Call::new(operation, NEEDS, method, url).json(body))
-            .await
-            .map(drop)
-    }
-
     /// The API of older versions wants numbers; labels of the repository, then of its organization, then made.
     async fn label_ids(&self, names: &[String]) -> Result<Vec<i64>, ForgeError> {
-        let mut known: Vec<Label> = self
-            .list("list labels", self.url(&["labels"]), &[], MAX_OPEN_PAGES)
-            .await?;
+        let mut known: Vec<Label> = self.list("list labels", self.url(&["labels"])).await?;
         if names
             .iter()
             .any(|name| known.iter().all(|label| label.name != *name))
         {
-            let url = self
-                .repository
-                .endpoint(["orgs", self.repository.owner.as_str(), "labels"]);
-            match self
-                .list("list labels of the organization", url, &[], MAX_OPEN_PAGES)
-                .await
-            {
+            let repository = &self.0.repository;
+            let url = repository.endpoint(["orgs", repository.owner.as_str(), "labels"]);
+            match self.list("list labels of the organization", url).await {
                 Ok(labels) => known.extend::<Vec<Label>>(labels),
                 // The owner is a user, or the token does not read organizations.
                 Err(ForgeError::NotFound { .. } | ForgeError::Forbidden { .. }) => {}
@@ -170,10 +151,11 @@ impl Gitea {
                 ids.push(label.id);
                 continue;
             }
-            let call = Call::new("make a label", NEEDS, Method::POST, self.url(&["labels"]))
+            let call = self
+                .0
+                .call("make a label", Method::POST, self.url(&["labels"]))
                 .json(json!({ "name": name, "color": "#ededed" }));
-            let made: Label = self.http.json(call).await?;
-            ids.push(made.id);
+            ids.push(self.0.ask::<Label>(call).await?.id);
         }
         Ok(ids)
     }
@@ -184,7 +166,6 @@ impl Gitea {
         method: MergeMethod,
         delete_branch: bool,
     ) -> Result<(), ForgeError> {
-        let number = pull_request.number.0.to_string();
         let mut body = json!({
             "Do": match method {
                 MergeMethod::Merge => "merge",
@@ -194,18 +175,11 @@ impl Gitea {
             "merge_when_checks_succeed": true,
             "delete_branch_after_merge": delete_branch,
         });
-        if let (Some(commit), Some(fields)) = (&pull_request.commit, body.as_object_mut()) {
-            fields.insert("head_commit_id".to_owned(), json!(commit));
-        }
-        match self
-            .send(
-                "schedule the merge",
-                Method::POST,
-                self.url(&["pulls", &number, "merge"]),
-                body,
-            )
-            .await
-        {
+        let commit = pull_request.commit.as_ref();
+        add_field(&mut body, "head_commit_id", commit.map(|it| json!(it)));
+        let url = self.one("pulls", pull_request, &["merge"]);
+        let scheduled = self.0.change("schedule the merge", Method::POST, url, body);
+        match scheduled.await {
             // It is scheduled already.
             Err(error) if error.rejection().is_some_and(|(status, _)| status == 409) => Ok(()),
             other => other,
@@ -224,9 +198,8 @@ impl PullRequests for Gitea {
 
     fn open<'a>(&'a self, base: &'a str) -> Answer<'a, Vec<PullRequest>> {
         Box::pin(async move {
-            let mut all = self
-                .pulls(&[("state", "open"), ("base", base)], MAX_OPEN_PAGES)
-                .await?;
+            let filter = [("state", "open"), ("base", base)];
+            let mut all = self.pulls(&filter, MAX_OPEN_PAGES).await?;
             // An older server ignores the filter.
             all.retain(|it| it.base == base);
             Ok(all)
@@ -244,9 +217,7 @@ impl PullRequests for Gitea {
             ];
             let mut all = self.pulls(&open, MAX_OPEN_PAGES).await?;
             all.extend(self.pulls(&closed, MAX_CLOSED_PAGES).await?);
-            all.retain(|it| it.branch == branch);
-            all.sort_by_key(|it| std::cmp::Reverse(it.number));
-            Ok(all)
+            Ok(of_branch(all, branch))
         })
     }
 
@@ -255,98 +226,46 @@ impl PullRequests for Gitea {
             let mut body = json!({
                 "head": new.branch,
                 "base": new.base,
-                "title": if new.draft { format!("{DRAFT}{}", new.title) } else { new.title.clone() },
+                "title": draft_title(DRAFT, new.draft, &new.title),
                 "body": new.body,
             });
-            if let Some(fields) = body
-                .as_object_mut()
-                .filter(|_| !new.set_up.assignees.is_empty())
-            {
-                fields.insert("assignees".to_owned(), json!(new.set_up.assignees));
-            }
-            let call = Call::new(
-                "open the pull request",
-                NEEDS,
-                Method::POST,
-                self.url(&["pulls"]),
-            )
-            .json(body);
-            let made: Pull =
-                self.http
-                    .json(call)
-                    .await
-                    .map_err(|error| match error.rejection() {
-                        Some((409, _)) => ForgeError::AlreadyExists {
-                            provider: Provider::Gitea,
-                            branch: new.branch.clone(),
-                        },
-                        _ => error,
-                    })?;
-            Ok(PullRequest {
-                number: PullRequestNumber(made.number),
-                url: made.html_url,
-                branch: new.branch.clone(),
-                base: new.base.clone(),
-                commit: Some(made.head.sha).filter(|sha| !sha.is_empty()),
-                state: PullRequestState::Open,
-                title: new.title.clone(),
-                body: new.body.clone(),
-                draft: new.draft,
-                handle: String::new(),
-            })
+            add_field(&mut body, "assignees", unless_empty(&new.set_up.assignees));
+            let refusal = |status, _: &str| (status == 409).then_some(Refusal::Exists);
+            let url = self.url(&["pulls"]);
+            let made: Pull = self.0.create(url, body, new, refusal).await?;
+            let commit = Some(made.head.sha).filter(|sha| !sha.is_empty());
+            Ok(new.made(made.number, made.html_url, commit, String::new()))
         })
     }
 
     fn update<'a>(&'a self, pull_request: &'a PullRequest, update: &'a Update) -> Answer<'a, ()> {
         Box::pin(async move {
-            let mut body = Map::new();
-            if let Some(title) = &update.title {
-                let title = if pull_request.draft {
-                    format!("{DRAFT}{title}")
-                } else {
-                    title.clone()
-                };
-                body.insert("title".to_owned(), json!(title));
-            }
-            body.extend(
-                update
-                    .body
-                    .as_ref()
-                    .map(|text| ("body".to_owned(), json!(text))),
+            let update = update.with_draft_prefix(DRAFT, pull_request.draft);
+            let (url, body) = (
+                self.one("pulls", pull_request, &[]),
+                update.fields("title", "body"),
             );
-            let url = self.url(&["pulls", &pull_request.number.0.to_string()]);
-            self.send(
-                "update the pull request",
-                Method::PATCH,
-                url,
-                Value::Object(body),
-            )
-            .await
+            self.0
+                .change("update the pull request", Method::PATCH, url, body)
+                .await
         })
     }
 
     fn set_up<'a>(&'a self, pull_request: &'a PullRequest, set_up: &'a SetUp) -> Answer<'a, ()> {
         Box::pin(async move {
-            let number = pull_request.number.0.to_string();
             if !set_up.labels.is_empty() {
                 let body = json!({ "labels": self.label_ids(&set_up.labels).await? });
-                let url = self.url(&["issues", &number, "labels"]);
-                self.send("label the pull request", Method::POST, url, body)
+                let url = self.one("issues", pull_request, &["labels"]);
+                self.0
+                    .change("label the pull request", Method::POST, url, body)
                     .await?;
             }
             if !set_up.reviewers.is_empty() {
-                let (teams, users): (Vec<&str>, Vec<&str>) = set_up
-                    .reviewers
-                    .iter()
-                    .map(String::as_str)
-                    .partition(|name| name.contains('/'));
-                let teams: Vec<&str> = teams
-                    .into_iter()
-                    .filter_map(|team| team.rsplit('/').next())
-                    .collect();
+                let (users, teams) = users_and_teams(&set_up.reviewers);
                 let body = json!({ "reviewers": users, "team_reviewers": teams });
-                let url = self.url(&["pulls", &number, "requested_reviewers"]);
-                self.send("ask for reviews", Method::POST, url, body)
+                let url = self.one("pulls", pull_request, &["requested_reviewers"]);
+                self.0
+                    .change("ask for reviews", Method::POST, url, body)
                     .await?;
             }
             match set_up.auto_merge {
@@ -366,41 +285,29 @@ impl PullRequests for Gitea {
                 body: Option<String>,
             }
             // The whole list comes at once.
-            let url = self.url(&["issues", &pull_request.number.0.to_string(), "comments"]);
-            let comments: Vec<Comment> = self
-                .http
-                .json(Call::get("list comments", NEEDS, url))
-                .await?;
-            Ok(comments
-                .into_iter()
-                .filter_map(|comment| comment.body)
-                .collect())
+            let url = self.one("issues", pull_request, &["comments"]);
+            let comments: Vec<Comment> = self.0.read("list comments", url).await?;
+            Ok(comments.into_iter().filter_map(|it| it.body).collect())
         })
     }
 
     fn comment<'a>(&'a self, pull_request: &'a PullRequest, text: &'a str) -> Answer<'a, ()> {
         Box::pin(async move {
-            let url = self.url(&["issues", &pull_request.number.0.to_string(), "comments"]);
-            self.send(
-                "comment on the pull request",
-                Method::POST,
-                url,
-                json!({ "body": text }),
-            )
-            .await
+            let url = self.one("issues", pull_request, &["comments"]);
+            let body = json!({ "body": text });
+            self.0
+                .change("comment on the pull request", Method::POST, url, body)
+                .await
         })
     }
 
     fn close<'a>(&'a self, pull_request: &'a PullRequest) -> Answer<'a, ()> {
         Box::pin(async move {
-            let url = self.url(&["pulls", &pull_request.number.0.to_string()]);
-            self.send(
-                "close the pull request",
-                Method::PATCH,
-                url,
-                json!({ "state": "closed" }),
-            )
-            .await
+            let url = self.one("pulls", pull_request, &[]);
+            let body = json!({ "state": "closed" });
+            self.0
+                .change("close the pull request", Method::PATCH, url, body)
+                .await
         })
     }
 
@@ -414,21 +321,15 @@ impl PullRequests for Gitea {
             struct Commit {
                 id: String,
             }
-            let call = Call::get("read the branch", NEEDS, self.url(&["branches", branch]));
-            match self.http.send_if_there(call).await? {
-                Some(reply) => Ok(Some(reply.json::<Branch>()?.commit.id)),
-                None => Ok(None),
-            }
+            let call = self
+                .0
+                .get("read the branch", self.url(&["branches", branch]));
+            let found: Option<Branch> = self.0.ask_if_there(call).await?;
+            Ok(found.map(|it| it.commit.id))
         })
     }
 
     fn delete_branch<'a>(&'a self, branch: &'a str, _commit: &'a str) -> Answer<'a, ()> {
-        Box::pin(async move {
-            let url = self.url(&["branches", branch]);
-            self.http
-                .send_if_there(Call::new("delete the branch", NEEDS, Method::DELETE, url))
-                .await
-                .map(drop)
-        })
+        Box::pin(self.0.delete_branch(self.url(&["branches", branch])))
     }
 }

@@ -5,22 +5,23 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::http::{Call, Http};
+use super::api::{Api, Paging, Refusal, add_field, of_branch, users_and_teams};
+use super::http::Http;
 use super::{
     Answer, CreatePullRequest, ForgeError, MergeMethod, Provider, PullRequest, PullRequestNumber,
     PullRequestState, PullRequests, RepositoryAddress, SetUp, Update,
 };
 
 /// At most 2,000 open ones are looked through.
-const MAX_PAGES: u32 = 20;
+const MAX_PAGES: usize = 20;
+const PAGING: Paging = Paging::Linked {
+    size: ("per_page", "100"),
+};
 const PULL_REQUESTS: &str =
     "the permission \"Pull requests: read and write\" (classic token: scope repo)";
 const CONTENTS: &str = "the permission \"Contents: read and write\" (classic token: scope repo)";
 
-pub(super) struct GitHub {
-    http: Http,
-    repository: RepositoryAddress,
-}
+pub(super) struct GitHub(Api);
 
 #[derive(Deserialize)]
 struct Pull {
@@ -82,60 +83,39 @@ impl Pull {
 
 impl GitHub {
     pub(super) fn new(http: Http, repository: RepositoryAddress) -> Self {
-        Self { http, repository }
+        Self(Api::new(http, repository, PULL_REQUESTS))
     }
 
     fn url(&self, segments: &[&str]) -> Url {
-        let repository = ["repos", &self.repository.owner, &self.repository.name];
-        self.repository
-            .endpoint(repository.into_iter().chain(segments.iter().copied()))
+        let RepositoryAddress { owner, name, .. } = &self.0.repository;
+        self.0
+            .repository
+            .endpoint(["repos", owner, name].iter().chain(segments).copied())
+    }
+
+    fn one(&self, kind: &str, pull_request: &PullRequest, last: &[&str]) -> Url {
+        let number = pull_request.number.0.to_string();
+        self.url(&[&[kind, &number], last].concat())
     }
 
     async fn list(
         &self,
         filter: &[(&str, &str)],
-        pages: u32,
+        pages: usize,
     ) -> Result<Vec<PullRequest>, ForgeError> {
-        let mut all = Vec::new();
-        for page in 1..=pages {
-            let call = Call::get("list pull requests", PULL_REQUESTS, self.url(&["pulls"]))
-                .query(filter.iter().copied())
-                .query([("per_page", "100"), ("page", &page.to_string())]);
-            let reply = self.http.send(call).await?;
-            all.extend(
-                reply
-                    .json::<Vec<Pull>>()?
-                    .into_iter()
-                    .filter_map(Pull::into_pull_request),
-            );
-            if !reply.has_next_page() {
-                break;
-            }
-        }
-        Ok(all)
+        let url = self.url(&["pulls"]);
+        let all = self
+            .0
+            .list("list pull requests", url, filter, PAGING, pages);
+        let all: Vec<Pull> = all.await?;
+        Ok(all
+            .into_iter()
+            .filter_map(Pull::into_pull_request)
+            .collect())
     }
 
-    async fn post(
-        &self,
-        operation: &'static str,
-        segments: &[&str],
-        body: Value,
-    ) -> Result<(), ForgeError> {
-        let call = Call::new(operation, PULL_REQUESTS, Method::POST, self.url(segments)).json(body);
-        self.http.send(call).await.map(drop)
-    }
-
-    async fn patch(
-        &self,
-        operation: &'static str,
-        number: PullRequestNumber,
-        body: Value,
-    ) -> Result<(), ForgeError> {
-        let url = self.url(&["pulls", &number.0.to_string()]);
-        self.http
-            .send(Call::new(operation, PULL_REQUESTS, Method::PATCH, url).json(body))
-            .await
-            .map(drop)
+    async fn post(&self, operation: &'static str, url: Url, body: Value) -> Result<(), ForgeError> {
+        self.0.change(operation, Method::POST, url, body).await
     }
 
     /// Enables auto-merge; merges where nothing is left to wait for, which GitHub refuses to enable it for.
@@ -157,9 +137,11 @@ impl GitHub {
             "mergeMethod": name,
             "expectedHeadOid": pull_request.commit,
         });
-        let call = Call::new(OPERATION, PULL_REQUESTS, Method::POST, self.graphql_url())
+        let call = self
+            .0
+            .call(OPERATION, Method::POST, self.graphql_url())
             .json(json!({ "query": query, "variables": { "input": input } }));
-        let answer: GraphQl = self.http.json(call).await?;
+        let answer: GraphQl = self.0.ask(call).await?;
         let messages: Vec<String> = answer
             .errors
             .into_iter()
@@ -185,30 +167,27 @@ impl GitHub {
         pull_request: &PullRequest,
         method: MergeMethod,
     ) -> Result<(), ForgeError> {
-        let url = self.url(&["pulls", &pull_request.number.0.to_string(), "merge"]);
         let method = match method {
             MergeMethod::Merge => "merge",
             MergeMethod::Squash => "squash",
             MergeMethod::Rebase => "rebase",
         };
         let mut body = json!({ "merge_method": method });
-        if let (Some(commit), Some(fields)) = (&pull_request.commit, body.as_object_mut()) {
-            fields.insert("sha".to_owned(), json!(commit));
-        }
-        self.http
-            .send(Call::new("merge the pull request", CONTENTS, Method::PUT, url).json(body))
-            .await
-            .map(drop)
+        let commit = pull_request.commit.as_ref();
+        add_field(&mut body, "sha", commit.map(|it| json!(it)));
+        let url = self.one("pulls", pull_request, &["merge"]);
+        let call = self.0.call("merge the pull request", Method::PUT, url);
+        self.0.send(call.needing(CONTENTS).json(body)).await
     }
 
     /// `https://api.github.com/graphql`, but `https://HOST/api/graphql` beside `https://HOST/api/v3`.
     fn graphql_url(&self) -> Url {
-        let mut url = self.repository.api.clone();
+        let mut url = self.0.repository.api.clone();
         if url.path() == "/api/v3" {
             url.set_path("/api/graphql");
             return url;
         }
-        self.repository.endpoint(["graphql"])
+        self.0.repository.endpoint(["graphql"])
     }
 }
 
@@ -235,133 +214,77 @@ impl PullRequests for GitHub {
 
     fn open<'a>(&'a self, base: &'a str) -> Answer<'a, Vec<PullRequest>> {
         Box::pin(async move {
-            self.list(&[("state", "open"), ("base", base)], MAX_PAGES)
-                .await
+            let filter = [("state", "open"), ("base", base)];
+            self.list(&filter, MAX_PAGES).await
         })
     }
 
     fn of_branch<'a>(&'a self, branch: &'a str) -> Answer<'a, Vec<PullRequest>> {
         Box::pin(async move {
-            let head = format!("{}:{branch}", self.repository.owner);
+            let head = format!("{}:{branch}", self.0.repository.owner);
             let filter = [
                 ("state", "all"),
-                ("head", &head),
+                ("head", &*head),
                 ("sort", "created"),
                 ("direction", "desc"),
             ];
-            let mut all = self.list(&filter, 1).await?;
             // The filter is by owner, not by repository.
-            all.retain(|it| it.branch == branch);
-            Ok(all)
+            Ok(of_branch(self.list(&filter, 1).await?, branch))
         })
     }
 
     fn create<'a>(&'a self, new: &'a CreatePullRequest) -> Answer<'a, PullRequest> {
         Box::pin(async move {
-            let call = Call::new(
-                "open the pull request",
-                PULL_REQUESTS,
-                Method::POST,
-                self.url(&["pulls"]),
-            )
-            .json(json!({
+            let body = json!({
                 "head": new.branch,
                 "base": new.base,
                 "title": new.title,
                 "body": new.body,
                 "draft": new.draft,
-            }));
-            let pull: Pull = self.http.json(call).await.map_err(|error| {
-                let (provider, branch) = (Provider::GitHub, new.branch.clone());
-                match error.rejection() {
-                    Some((422, text)) if text.contains("already exists") => {
-                        ForgeError::AlreadyExists { provider, branch }
-                    }
-                    Some((422, text)) if text.contains("No commits between") => {
-                        ForgeError::NothingToMerge { provider, branch }
-                    }
-                    _ => error,
-                }
-            })?;
-            let handle = pull.node_id.clone();
-            Ok(PullRequest {
-                number: PullRequestNumber(pull.number),
-                url: pull.html_url,
-                branch: new.branch.clone(),
-                base: new.base.clone(),
-                commit: Some(pull.head.sha),
-                state: PullRequestState::Open,
-                title: pull.title,
-                body: new.body.clone(),
-                draft: pull.draft,
-                handle,
-            })
+            });
+            let refusal = |status, words: &str| match status {
+                422 if words.contains("already exists") => Some(Refusal::Exists),
+                422 if words.contains("No commits between") => Some(Refusal::NothingToMerge),
+                _ => None,
+            };
+            let url = self.url(&["pulls"]);
+            let made: Pull = self.0.create(url, body, new, refusal).await?;
+            Ok(new.made(
+                made.number,
+                made.html_url,
+                Some(made.head.sha),
+                made.node_id,
+            ))
         })
     }
 
     fn update<'a>(&'a self, pull_request: &'a PullRequest, update: &'a Update) -> Answer<'a, ()> {
         Box::pin(async move {
-            let mut body = serde_json::Map::new();
-            body.extend(
-                update
-                    .title
-                    .as_ref()
-                    .map(|title| ("title".to_owned(), json!(title))),
-            );
-            body.extend(
-                update
-                    .body
-                    .as_ref()
-                    .map(|text| ("body".to_owned(), json!(text))),
-            );
-            self.patch(
-                "update the pull request",
-                pull_request.number,
-                Value::Object(body),
-            )
-            .await
+            let url = self.one("pulls", pull_request, &[]);
+            let body = update.fields("title", "body");
+            self.0
+                .change("update the pull request", Method::PATCH, url, body)
+                .await
         })
     }
 
     fn set_up<'a>(&'a self, pull_request: &'a PullRequest, set_up: &'a SetUp) -> Answer<'a, ()> {
         Box::pin(async move {
-            let number = pull_request.number.0.to_string();
             if !set_up.labels.is_empty() {
+                let url = self.one("issues", pull_request, &["labels"]);
                 let body = json!({ "labels": set_up.labels });
-                self.post(
-                    "label the pull request",
-                    &["issues", &number, "labels"],
-                    body,
-                )
-                .await?;
+                self.post("label the pull request", url, body).await?;
             }
             if !set_up.assignees.is_empty() {
+                let url = self.one("issues", pull_request, &["assignees"]);
                 let body = json!({ "assignees": set_up.assignees });
-                self.post(
-                    "assign the pull request",
-                    &["issues", &number, "assignees"],
-                    body,
-                )
-                .await?;
+                self.post("assign the pull request", url, body).await?;
             }
             if !set_up.reviewers.is_empty() {
-                // `organisation/team` is a team of the repository's owner, which the API wants by its short name.
-                let (teams, users): (Vec<&str>, Vec<&str>) = set_up
-                    .reviewers
-                    .iter()
-                    .map(String::as_str)
-                    .partition(|name| name.contains('/'));
-                let teams: Vec<&str> = teams
-                    .into_iter()
-                    .filter_map(|team| team.rsplit('/').next())
-                    .collect();
+                let (users, teams) = users_and_teams(&set_up.reviewers);
+                let url = self.one("pulls", pull_request, &["requested_reviewers"]);
                 let body = json!({ "reviewers": users, "team_reviewers": teams });
-                self.post(
-                    "ask for reviews",
-                    &["pulls", &number, "requested_reviewers"],
-                    body,
-                )
-                .await?;
+                self.post("ask for reviews", url, body).await?;
             }
             match set_up.auto_merge {
                 Some(method) => self.auto_merge(pull_request, method).await,
@@ -376,47 +299,26 @@ impl PullRequests for GitHub {
             struct Comment {
                 body: Option<String>,
             }
-            let mut last = Vec::new();
-            let number = pull_request.number.0.to_string();
-            for page in 1..=MAX_PAGES {
-                let url = self.url(&["issues", &number, "comments"]);
-                let call = Call::get("list comments", PULL_REQUESTS, url)
-                    .query([("per_page", "100"), ("page", &page.to_string())]);
-                let reply = self.http.send(call).await?;
-                last.extend(
-                    reply
-                        .json::<Vec<Comment>>()?
-                        .into_iter()
-                        .filter_map(|comment| comment.body),
-                );
-                if !reply.has_next_page() {
-                    break;
-                }
-            }
-            Ok(last)
+            let url = self.one("issues", pull_request, &["comments"]);
+            let all = self.0.list("list comments", url, &[], PAGING, MAX_PAGES);
+            let all: Vec<Comment> = all.await?;
+            Ok(all.into_iter().filter_map(|it| it.body).collect())
         })
     }
 
     fn comment<'a>(&'a self, pull_request: &'a PullRequest, text: &'a str) -> Answer<'a, ()> {
-        Box::pin(async move {
-            let number = pull_request.number.0.to_string();
-            self.post(
-                "comment on the pull request",
-                &["issues", &number, "comments"],
-                json!({ "body": text }),
-            )
-            .await
-        })
+        let url = self.one("issues", pull_request, &["comments"]);
+        let body = json!({ "body": text });
+        Box::pin(self.post("comment on the pull request", url, body))
     }
 
     fn close<'a>(&'a self, pull_request: &'a PullRequest) -> Answer<'a, ()> {
         Box::pin(async move {
-            self.patch(
-                "close the pull request",
-                pull_request.number,
-                json!({ "state": "closed" }),
-            )
-            .await
+            let url = self.one("pulls", pull_request, &[]);
+            let body = json!({ "state": "closed" });
+            self.0
+                .change("close the pull request", Method::PATCH, url, body)
+                .await
         })
     }
 
@@ -430,11 +332,11 @@ impl PullRequests for GitHub {
             struct Commit {
                 sha: String,
             }
-            let call = Call::get("read the branch", CONTENTS, self.url(&["branches", branch]));
-            match self.http.send_if_there(call).await? {
-                Some(reply) => Ok(Some(reply.json::<Branch>()?.commit.sha)),
-                None => Ok(None),
-            }
+            let call = self
+                .0
+                .get("read the branch", self.url(&["branches", branch]));
+            let found: Option<Branch> = self.0.ask_if_there(call.needing(CONTENTS)).await?;
+            Ok(found.map(|it| it.commit.sha))
         })
     }
 
@@ -444,13 +346,9 @@ impl PullRequests for GitHub {
                 .into_iter()
                 .chain(branch.split('/'))
                 .collect();
-            let call = Call::new(
-                "delete the branch",
-                CONTENTS,
-                Method::DELETE,
-                self.url(&segments),
-            );
-            match self.http.send(call).await {
+            let url = self.url(&segments);
+            let call = self.0.call("delete the branch", Method::DELETE, url);
+            match self.0.send(call.needing(CONTENTS)).await {
                 Err(ForgeError::NotFound { .. }) => Ok(()),
                 // "Reference does not exist"
                 Err(error)
@@ -460,7 +358,7 @@ impl PullRequests for GitHub {
                 {
                     Ok(())
                 }
-                other => other.map(drop),
+                other => other,
             }
         })
     }

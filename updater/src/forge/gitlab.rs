@@ -2,24 +2,27 @@
 
 use reqwest::Method;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 use url::Url;
 
-use super::http::{Call, Http};
+use super::api::{Api, Paging, Refusal, add_field, draft_title, of_branch, unless_empty};
+use super::http::Http;
 use super::{
     Answer, CreatePullRequest, ForgeError, MergeMethod, Provider, PullRequest, PullRequestNumber,
     PullRequestState, PullRequests, RepositoryAddress, SetUp, Update,
 };
 
 /// At most 2,000 open ones are looked through.
-const MAX_PAGES: u32 = 20;
+const MAX_PAGES: usize = 20;
+const PAGING: Paging = Paging::Linked {
+    size: ("per_page", "100"),
+};
 const NEEDS: &str = "the scope \"api\" and the role Developer or higher in the project";
 /// GitLab keeps "draft" in the title.
 const DRAFT: &str = "Draft: ";
 
 pub(super) struct GitLab {
-    http: Http,
-    repository: RepositoryAddress,
+    api: Api,
     project: String,
 }
 
@@ -73,53 +76,38 @@ impl MergeRequest {
 
 impl GitLab {
     pub(super) fn new(http: Http, repository: RepositoryAddress) -> Self {
-        let project = format!("{}/{}", repository.owner, repository.name);
         Self {
-            http,
-            repository,
-            project,
+            project: format!("{}/{}", repository.owner, repository.name),
+            api: Api::new(http, repository, NEEDS),
         }
     }
 
     fn url(&self, segments: &[&str]) -> Url {
-        self.repository.endpoint(
-            ["projects", &self.project]
-                .into_iter()
-                .chain(segments.iter().copied()),
-        )
+        let project = ["projects", &self.project];
+        self.api
+            .repository
+            .endpoint(project.iter().chain(segments).copied())
     }
 
     fn one(&self, pull_request: &PullRequest, last: &[&str]) -> Url {
         let number = pull_request.number.0.to_string();
-        let segments: Vec<&str> = ["merge_requests", number.as_str()]
-            .into_iter()
-            .chain(last.iter().copied())
-            .collect();
-        self.url(&segments)
+        self.url(&[&["merge_requests", &number], last].concat())
     }
 
     async fn list(
         &self,
         filter: &[(&str, &str)],
-        pages: u32,
+        pages: usize,
     ) -> Result<Vec<PullRequest>, ForgeError> {
-        let mut all = Vec::new();
-        for page in 1..=pages {
-            let call = Call::get("list merge requests", NEEDS, self.url(&["merge_requests"]))
-                .query(filter.iter().copied())
-                .query([("per_page", "100"), ("page", &page.to_string())]);
-            let reply = self.http.send(call).await?;
-            all.extend(
-                reply
-                    .json::<Vec<MergeRequest>>()?
-                    .into_iter()
-                    .filter_map(MergeRequest::into_pull_request),
-            );
-            if !reply.has_next_page() {
-                break;
-            }
-        }
-        Ok(all)
+        let url = self.url(&["merge_requests"]);
+        let all = self
+            .api
+            .list("list merge requests", url, filter, PAGING, pages);
+        let all: Vec<MergeRequest> = all.await?;
+        Ok(all
+            .into_iter()
+            .filter_map(MergeRequest::into_pull_request)
+            .collect())
     }
 
     /// The API wants numbers where people use names.
@@ -130,9 +118,9 @@ impl GitLab {
         }
         let mut ids = Vec::new();
         for name in names {
-            let call = Call::get("look up a user", NEEDS, self.repository.endpoint(["users"]))
-                .query([("username", name.as_str())]);
-            let users: Vec<User> = self.http.json(call).await?;
+            let url = self.api.repository.endpoint(["users"]);
+            let call = self.api.get("look up a user", url);
+            let users: Vec<User> = self.api.ask(call.query([("username", &**name)])).await?;
             let user = users.first().ok_or_else(|| ForgeError::Unknown {
                 provider: Provider::GitLab,
                 what: "user",
@@ -141,13 +129,6 @@ impl GitLab {
             ids.push(user.id);
         }
         Ok(ids)
-    }
-
-    async fn put(&self, operation: &'static str, url: Url, body: Value) -> Result<(), ForgeError> {
-        self.http
-            .send(Call::new(operation, NEEDS, Method::PUT, url).json(body))
-            .await
-            .map(drop)
     }
 }
 
@@ -162,8 +143,8 @@ impl PullRequests for GitLab {
 
     fn open<'a>(&'a self, base: &'a str) -> Answer<'a, Vec<PullRequest>> {
         Box::pin(async move {
-            self.list(&[("state", "opened"), ("target_branch", base)], MAX_PAGES)
-                .await
+            let filter = [("state", "opened"), ("target_branch", base)];
+            self.list(&filter, MAX_PAGES).await
         })
     }
 
@@ -175,7 +156,7 @@ impl PullRequests for GitLab {
                 ("order_by", "created_at"),
                 ("sort", "desc"),
             ];
-            self.list(&filter, 1).await
+            Ok(of_branch(self.list(&filter, 1).await?, branch))
         })
     }
 
@@ -184,87 +165,34 @@ impl PullRequests for GitLab {
             let mut body = json!({
                 "source_branch": new.branch,
                 "target_branch": new.base,
-                "title": if new.draft { format!("{DRAFT}{}", new.title) } else { new.title.clone() },
+                "title": draft_title(DRAFT, new.draft, &new.title),
                 "description": new.body,
                 "remove_source_branch": new.set_up.delete_branch_after_merge,
             });
-            let mut optional = Map::new();
-            if !new.set_up.labels.is_empty() {
-                optional.insert("labels".to_owned(), json!(new.set_up.labels));
-            }
-            if !new.set_up.assignees.is_empty() {
-                optional.insert(
-                    "assignee_ids".to_owned(),
-                    json!(self.user_ids(&new.set_up.assignees).await?),
-                );
-            }
-            if !new.set_up.reviewers.is_empty() {
-                optional.insert(
-                    "reviewer_ids".to_owned(),
-                    json!(self.user_ids(&new.set_up.reviewers).await?),
-                );
-            }
-            if let Some(fields) = body.as_object_mut() {
-                fields.extend(optional);
-            }
-            let call = Call::new(
-                "open the merge request",
-                NEEDS,
-                Method::POST,
-                self.url(&["merge_requests"]),
-            )
-            .json(body);
-            let made: MergeRequest =
-                self.http
-                    .json(call)
-                    .await
-                    .map_err(|error| match error.rejection() {
-                        Some((409, text)) if text.contains("already exists") => {
-                            ForgeError::AlreadyExists {
-                                provider: Provider::GitLab,
-                                branch: new.branch.clone(),
-                            }
-                        }
-                        _ => error,
-                    })?;
-            Ok(PullRequest {
-                number: PullRequestNumber(made.iid),
-                url: made.web_url,
-                branch: new.branch.clone(),
-                base: new.base.clone(),
-                commit: made.sha,
-                state: PullRequestState::Open,
-                title: new.title.clone(),
-                body: new.body.clone(),
-                draft: new.draft,
-                handle: String::new(),
-            })
+            let assignees = self.user_ids(&new.set_up.assignees).await?;
+            let reviewers = self.user_ids(&new.set_up.reviewers).await?;
+            add_field(&mut body, "labels", unless_empty(&new.set_up.labels));
+            add_field(&mut body, "assignee_ids", unless_empty(&assignees));
+            add_field(&mut body, "reviewer_ids", unless_empty(&reviewers));
+            let refusal = |status, words: &str| {
+                (status == 409 && words.contains("already exists")).then_some(Refusal::Exists)
+            };
+            let url = self.url(&["merge_requests"]);
+            let made: MergeRequest = self.api.create(url, body, new, refusal).await?;
+            Ok(new.made(made.iid, made.web_url, made.sha, String::new()))
         })
     }
 
     fn update<'a>(&'a self, pull_request: &'a PullRequest, update: &'a Update) -> Answer<'a, ()> {
         Box::pin(async move {
-            let mut body = Map::new();
-            if let Some(title) = &update.title {
-                let title = if pull_request.draft {
-                    format!("{DRAFT}{title}")
-                } else {
-                    title.clone()
-                };
-                body.insert("title".to_owned(), json!(title));
-            }
-            body.extend(
-                update
-                    .body
-                    .as_ref()
-                    .map(|text| ("description".to_owned(), json!(text))),
-            );
-            self.put(
-                "update the merge request",
+            let update = update.with_draft_prefix(DRAFT, pull_request.draft);
+            let (url, body) = (
                 self.one(pull_request, &[]),
-                Value::Object(body),
-            )
-            .await
+                update.fields("title", "description"),
+            );
+            self.api
+                .change("update the merge request", Method::PUT, url, body)
+                .await
         })
     }
 
@@ -281,10 +209,11 @@ impl PullRequests for GitLab {
                 // Whether a merge makes a merge commit or rebases is the project's setting.
                 "squash": method == MergeMethod::Squash,
             });
-            if let (Some(commit), Some(fields)) = (&pull_request.commit, body.as_object_mut()) {
-                fields.insert("sha".to_owned(), json!(commit));
-            }
-            self.put("set auto-merge", self.one(pull_request, &["merge"]), body)
+            let commit = pull_request.commit.as_ref();
+            add_field(&mut body, "sha", commit.map(|it| json!(it)));
+            let url = self.one(pull_request, &["merge"]);
+            self.api
+                .change("set auto-merge", Method::PUT, url, body)
                 .await
         })
     }
@@ -295,9 +224,11 @@ impl PullRequests for GitLab {
             struct Note {
                 body: Option<String>,
             }
-            let call = Call::get("list comments", NEEDS, self.one(pull_request, &["notes"]))
+            let call = self
+                .api
+                .get("list comments", self.one(pull_request, &["notes"]))
                 .query([("sort", "desc"), ("per_page", "100")]);
-            let notes: Vec<Note> = self.http.json(call).await?;
+            let notes: Vec<Note> = self.api.ask(call).await?;
             Ok(notes.into_iter().filter_map(|note| note.body).collect())
         })
     }
@@ -305,18 +236,19 @@ impl PullRequests for GitLab {
     fn comment<'a>(&'a self, pull_request: &'a PullRequest, text: &'a str) -> Answer<'a, ()> {
         Box::pin(async move {
             let url = self.one(pull_request, &["notes"]);
-            let call = Call::new("comment on the merge request", NEEDS, Method::POST, url);
-            self.http
-                .send(call.json(json!({ "body": text })))
+            let body = json!({ "body": text });
+            self.api
+                .change("comment on the merge request", Method::POST, url, body)
                 .await
-                .map(drop)
         })
     }
 
     fn close<'a>(&'a self, pull_request: &'a PullRequest) -> Answer<'a, ()> {
         Box::pin(async move {
+            let url = self.one(pull_request, &[]);
             let body = json!({ "state_event": "close" });
-            self.put("close the merge request", self.one(pull_request, &[]), body)
+            self.api
+                .change("close the merge request", Method::PUT, url, body)
                 .await
         })
     }
@@ -331,25 +263,15 @@ impl PullRequests for GitLab {
             struct Commit {
                 id: String,
             }
-            let call = Call::get(
-                "read the branch",
-                NEEDS,
-                self.url(&["repository", "branches", branch]),
-            );
-            match self.http.send_if_there(call).await? {
-                Some(reply) => Ok(Some(reply.json::<Branch>()?.commit.id)),
-                None => Ok(None),
-            }
+            let url = self.url(&["repository", "branches", branch]);
+            let call = self.api.get("read the branch", url);
+            let found: Option<Branch> = self.api.ask_if_there(call).await?;
+            Ok(found.map(|it| it.commit.id))
         })
     }
 
     fn delete_branch<'a>(&'a self, branch: &'a str, _commit: &'a str) -> Answer<'a, ()> {
-        Box::pin(async move {
-            let url = self.url(&["repository", "branches", branch]);
-            self.http
-                .send_if_there(Call::new("delete the branch", NEEDS, Method::DELETE, url))
-                .await
-                .map(drop)
-        })
+        let url = self.url(&["repository", "branches", branch]);
+        Box::pin(self.api.delete_branch(url))
     }
 }

@@ -59,6 +59,12 @@ impl Call {
         }
     }
 
+    /// With another permission.
+    pub(super) fn needing(mut self, needs: &'static str) -> Self {
+        self.needs = needs;
+        self
+    }
+
     pub(super) fn json(mut self, body: Value) -> Self {
         self.body = Some(body);
         self

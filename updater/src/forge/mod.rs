@@ -21,8 +21,10 @@
 //! | what is remembered in a description | `marker.rs` |
 //! | tokens, GitHub App | `credentials.rs`, `github_app.rs` |
 //! | time-outs, limits, rate limits, errors | `http.rs`, `rate_limit.rs`, `error.rs` |
+//! | what all forges' APIs have in common: pages, creation, fields | `api.rs` |
 //! | the forges | `github.rs`, `gitlab.rs`, `gitea.rs`, `bitbucket_cloud.rs`, `bitbucket_data_center.rs`, `azure_devops.rs` |
 
+mod api;
 mod azure_devops;
 mod bitbucket_cloud;
 mod bitbucket_data_center;
