@@ -231,6 +231,41 @@ fn a_window_that_is_over_at_the_restart_delays_nothing() {
 }
 
 #[test]
+fn changes_that_keep_coming_do_not_keep_a_window_open() {
+    let scene = require!(Scene::start(1));
+    scene.write(&[Automation {
+        commit: "window: 3s",
+        ..Automation::new("fleet")
+    }]);
+    let images = scene
+        .fleet
+        .images()
+        .replace("interval: 10m", "interval: 1s");
+    scene.fleet.write_manifest("images.yaml", &images);
+    let log = scene.fleet.path("log");
+    let mut running = Running::start(scene.fleet.run("storage", &[]), &log);
+    let chosen = || {
+        let said = fs::read_to_string(&log).unwrap_or_default();
+        said.matches("resolved to").count()
+    };
+    // A newer tag as soon as the last one is chosen: there is never a quiet second.
+    let (mut tags, mut seen) = (0, 0);
+    wait_until("a commit", &mut running, &log, || {
+        if chosen() > seen {
+            seen = chosen();
+            tags += 1;
+            scene.registry.push(
+                "fleet/app-0",
+                &format!("1.{}.0", 100 + tags),
+                &Image::default(),
+            );
+        }
+        scene.remote.log("main").len() > 1
+    });
+    assert!(tags > 1, "more than one change went into it");
+}
+
+#[test]
 fn a_pass_does_not_wait_for_a_window() {
     let scene = require!(Scene::start(2));
     scene.write(&[Automation {

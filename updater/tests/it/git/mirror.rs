@@ -218,7 +218,7 @@ fn a_service_may_keep_its_mirrors_whatever_becomes_of_their_files() {
         publish(
             &mirrors.open(&remote).unwrap(),
             &request(),
-            &MarkerEditor::default(),
+            &MarkerEditor,
             &choices(&[("app", tag)]),
             &message,
             &CancellationToken::new(),
