@@ -277,7 +277,7 @@ mod tests {
     #[test]
     fn what_people_and_programs_write_around_tags_is_understood() {
         let (list, illegal) = parse_lines(
-            "\u{feff}1.0\n# a comment\n\t2.0 \nghcr.io/org/app:3.0\nlocalhost:5000/a:4.0\na:5.0\n"
+            "\u{feff}1.0\n# a comment\n\t2.0 \nghcr.io/org/app:3.0\nlocalhost:5000/app:4.0\na:5.0\n"
                 .to_owned(),
         );
         assert_eq!(tags(&list), ["1.0", "2.0", "3.0", "4.0"]);

@@ -1,8 +1,9 @@
 //! Policies that move together: those of one namespace with the same `spec.group`.
 
+use super::collection::Resources;
 use super::image_policy::ImagePolicySpec;
-use super::load::{Object, Resources};
 use super::metadata::ObjectName;
+use super::object::Object;
 use crate::manifest::{Place, Problem, nearest};
 use std::collections::BTreeMap;
 use tagline_policy::{Incomparable, Policy, check_group};

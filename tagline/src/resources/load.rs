@@ -1,13 +1,15 @@
 //! Reads manifests into [`Resources`].
 
+use super::collection::Resources;
 use super::git_repository::GitRepositorySpec;
 use super::groups;
 use super::image_policy::{ImagePolicySpec, ImagePolicyStatus};
 use super::image_repository::ImageRepositorySpec;
 use super::image_update_automation::ImageUpdateAutomationSpec;
 use super::metadata::{DEFAULT_NAMESPACE, Kind, Metadata, ObjectKey, ObjectName, name_fault};
+use super::object::{Object, Refused};
 use super::references::{self, Reference, Refers};
-use super::secret::{ConfigMapManifest, SecretData, SecretManifest, ServiceAccountManifest};
+use super::secret::{ConfigMapManifest, SecretManifest, ServiceAccountManifest};
 use super::settings::SettingsSpec;
 use super::source::{ManifestFile, Source, read_files};
 use super::sync::SyncSpec;
@@ -15,20 +17,14 @@ use super::validate::Validate;
 use crate::manifest::{
     Fault, Node, NodeKind, Place, Problem, Quoting, Severity, decode, nearest, parse_bytes,
 };
-use base64::Engine as _;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
-use tagline_policy::ImageReference;
 
 /// The annotation that `kubectl apply` leaves: as long as the object itself and of no use here.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
-
-/// `flux reconcile` sets this annotation.
-const REQUESTED_AT: &str = "reconcile.fluxcd.io/requestedAt";
-const RELEASE_HOLDS_AT: &str = "tagline.dev/releaseHoldsAt";
 
 /// How manifests are read.
 #[derive(Debug, Clone)]
@@ -43,87 +39,6 @@ impl Default for LoadOptions {
             default_namespace: DEFAULT_NAMESPACE.to_owned(),
         }
     }
-}
-
-/// An object that can be used.
-#[derive(Debug)]
-pub(crate) struct Object<S> {
-    /// Kind and name.
-    pub(crate) key: ObjectKey,
-    /// `metadata.labels`.
-    pub(crate) labels: BTreeMap<String, String>,
-    /// `metadata.annotations`.
-    pub(crate) annotations: BTreeMap<String, String>,
-    /// Where it is written.
-    pub(crate) place: Place,
-    /// What it asks for.
-    pub(crate) spec: S,
-    /// What it refers to.
-    pub(crate) references: Vec<Reference>,
-}
-
-impl<S> Object<S> {
-    /// Flux's annotation whose change asks for work now.
-    pub(crate) fn requested_at(&self) -> Option<&str> {
-        self.annotations.get(REQUESTED_AT).map(String::as_str)
-    }
-
-    /// Our annotation whose change releases what an automation holds back.
-    pub(crate) fn release_holds_at(&self) -> Option<&str> {
-        self.annotations.get(RELEASE_HOLDS_AT).map(String::as_str)
-    }
-}
-
-/// An object that is there but cannot be used.
-#[derive(Debug, Clone)]
-pub(crate) struct Refused {
-    /// Kind and name.
-    pub(crate) key: ObjectKey,
-    /// Where it is written.
-    pub(crate) place: Place,
-    /// The reason as a word, Flux's where it has one.
-    pub(crate) reason: &'static str,
-    /// The first thing that is wrong with it.
-    pub(crate) message: String,
-    /// Of a policy: the group that waits for it.
-    pub(crate) group: Option<String>,
-}
-
-type Objects<S> = BTreeMap<ObjectName, Arc<Object<S>>>;
-
-/// Everything that was read.
-#[derive(Debug, Default)]
-pub(crate) struct Resources {
-    /// What is scanned.
-    pub(crate) image_repositories: Objects<ImageRepositorySpec>,
-    /// Which tags are wanted.
-    pub(crate) image_policies: Objects<ImagePolicySpec>,
-    /// Where they are written.
-    pub(crate) automations: Objects<ImageUpdateAutomationSpec>,
-    /// Git remotes.
-    pub(crate) git_repositories: Objects<GitRepositorySpec>,
-    /// Sync loops.
-    pub(crate) syncs: Objects<SyncSpec>,
-    /// Secrets.
-    pub(crate) secrets: Objects<SecretData>,
-    /// `ConfigMaps`.
-    pub(crate) config_maps: Objects<ConfigMapManifest>,
-    /// Service accounts.
-    pub(crate) service_accounts: Objects<ServiceAccountManifest>,
-    /// Namespaces; what matters are their labels.
-    pub(crate) namespaces: Objects<()>,
-    /// The process's settings.
-    pub(crate) settings: Option<Arc<Object<SettingsSpec>>>,
-    /// Choices that files hand on (`status.latestRef`).
-    pub(crate) given_choices: BTreeMap<ObjectName, ImageReference>,
-    /// Objects that cannot be used.
-    pub(crate) refused: Vec<Refused>,
-    /// What is wrong, in the order of the files.
-    pub(crate) problems: Vec<Problem>,
-    /// Documents of other kinds, counted by kind.
-    pub(crate) passed_over: BTreeMap<String, usize>,
-    /// Files read.
-    pub(crate) files: usize,
 }
 
 /// Reads all manifests of all sources.
@@ -455,33 +370,14 @@ impl Loader<'_> {
         let Some(manifest) = self.decoded::<SecretManifest>(&head, Quoting::Hide) else {
             return;
         };
-        let mut data = SecretData::new(manifest.secret_type.unwrap_or_else(|| "Opaque".to_owned()));
-        let mut faults = Vec::new();
-        for (key, value) in manifest.data.unwrap_or_default() {
-            let compact: String = value.0.split_ascii_whitespace().collect();
-            match base64::engine::general_purpose::STANDARD.decode(compact) {
-                Ok(bytes) => data.insert(key, bytes),
-                Err(_) => faults.push(Fault {
-                    at: head
-                        .node
-                        .get("data")
-                        .map_or(head.node.at, |data| data.nearest_position(&key)),
-                    field: format!("data.{key}"),
-                    message: "the value is not base64".to_owned(),
-                    help: Some("encode it, or write it as it is under stringData".to_owned()),
-                }),
+        match manifest.into_data(head.node) {
+            Ok(data) => {
+                let object = object(head, data, Vec::new());
+                self.resources
+                    .secrets
+                    .insert(object.key.name.clone(), object);
             }
-        }
-        for (key, value) in manifest.string_data.unwrap_or_default() {
-            data.insert(key, value.0.into_bytes());
-        }
-        if faults.is_empty() {
-            let object = object(head, data, Vec::new());
-            self.resources
-                .secrets
-                .insert(object.key.name.clone(), object);
-        } else {
-            self.refuse(&head, "Invalid", faults);
+            Err(faults) => self.refuse(&head, "Invalid", faults),
         }
     }
 
@@ -565,97 +461,5 @@ fn known_kind(kind: &str, api_version: &str) -> Known {
             }
         }
         None => Known::No { near: None },
-    }
-}
-
-impl Resources {
-    /// Whether an object can be used.
-    pub(crate) fn contains(&self, key: &ObjectKey) -> bool {
-        let name = &key.name;
-        match key.kind {
-            Kind::ImageRepository => self.image_repositories.contains_key(name),
-            Kind::ImagePolicy => self.image_policies.contains_key(name),
-            Kind::ImageUpdateAutomation => self.automations.contains_key(name),
-            Kind::GitRepository => self.git_repositories.contains_key(name),
-            Kind::Secret => self.secrets.contains_key(name),
-            Kind::ConfigMap => self.config_maps.contains_key(name),
-            Kind::ServiceAccount => self.service_accounts.contains_key(name),
-            Kind::Namespace => self.namespaces.contains_key(name),
-            Kind::Sync => self.syncs.contains_key(name),
-            Kind::Settings => self
-                .settings
-                .as_ref()
-                .is_some_and(|settings| settings.key == *key),
-        }
-    }
-
-    /// The names of a kind's usable objects.
-    pub(crate) fn names(&self, kind: Kind) -> Box<dyn Iterator<Item = &ObjectName> + '_> {
-        match kind {
-            Kind::ImageRepository => Box::new(self.image_repositories.keys()),
-            Kind::ImagePolicy => Box::new(self.image_policies.keys()),
-            Kind::ImageUpdateAutomation => Box::new(self.automations.keys()),
-            Kind::GitRepository => Box::new(self.git_repositories.keys()),
-            Kind::Secret => Box::new(self.secrets.keys()),
-            Kind::ConfigMap => Box::new(self.config_maps.keys()),
-            Kind::ServiceAccount => Box::new(self.service_accounts.keys()),
-            Kind::Namespace => Box::new(self.namespaces.keys()),
-            Kind::Sync => Box::new(self.syncs.keys()),
-            Kind::Settings => Box::new(self.settings.iter().map(|settings| &settings.key.name)),
-        }
-    }
-
-    /// How many usable objects there are of each kind.
-    pub(crate) fn counts(&self) -> BTreeMap<&'static str, usize> {
-        Kind::ALL
-            .into_iter()
-            .map(|kind| (kind.as_str(), self.names(kind).count()))
-            .filter(|(_, count)| *count > 0)
-            .collect()
-    }
-
-    /// Whether there is no object at all that could be used.
-    pub(crate) fn is_empty(&self) -> bool {
-        Kind::ALL
-            .into_iter()
-            .all(|kind| self.names(kind).next().is_none())
-            && self.refused.is_empty()
-    }
-
-    /// Whether anything is wrong enough that a check must fail.
-    pub(crate) fn has_errors(&self) -> bool {
-        self.problems
-            .iter()
-            .any(|problem| problem.severity == Severity::Error)
-    }
-
-    /// The labels of a namespace. Without a Namespace object it has the one that Kubernetes always sets.
-    pub(crate) fn namespace_labels(&self, namespace: &str) -> BTreeMap<String, String> {
-        let mut labels = self
-            .namespaces
-            .get(&ObjectName::new("", namespace))
-            .map(|object| object.labels.clone())
-            .unwrap_or_default();
-        labels.insert(
-            "kubernetes.io/metadata.name".to_owned(),
-            namespace.to_owned(),
-        );
-        labels
-    }
-
-    /// Every object with what it refers to.
-    pub(super) fn all_references(
-        &self,
-    ) -> impl Iterator<Item = (&ObjectKey, &Place, &[Reference])> {
-        fn of<S>(objects: &Objects<S>) -> impl Iterator<Item = (&ObjectKey, &Place, &[Reference])> {
-            objects
-                .values()
-                .map(|object| (&object.key, &object.place, object.references.as_slice()))
-        }
-        of(&self.image_repositories)
-            .chain(of(&self.image_policies))
-            .chain(of(&self.automations))
-            .chain(of(&self.git_repositories))
-            .chain(of(&self.syncs))
     }
 }

@@ -1,10 +1,10 @@
 //! References from object to object, and those that lead nowhere.
 
+use super::collection::Resources;
 use super::git_repository::GitRepositorySpec;
 use super::image_policy::ImagePolicySpec;
 use super::image_repository::ImageRepositorySpec;
 use super::image_update_automation::ImageUpdateAutomationSpec;
-use super::load::Resources;
 use super::metadata::{DEFAULT_NAMESPACE, Kind, ObjectKey, ObjectName};
 use super::settings::SettingsSpec;
 use super::sync::SyncSpec;
@@ -25,24 +25,41 @@ pub(crate) struct Reference {
 /// What an object refers to.
 pub(super) trait Refers {
     /// The references of an object in `namespace`; places are looked up in its `manifest`.
-    fn references(&self, namespace: &str, manifest: &Node) -> Vec<Reference>;
+    fn references(&self, namespace: &str, manifest: &Node) -> Vec<Reference> {
+        let mut all = Collector {
+            manifest,
+            found: Vec::new(),
+        };
+        self.collect(namespace, &mut all);
+        all.found
+    }
+
+    /// Adds them, in the order of the fields.
+    fn collect(&self, namespace: &str, all: &mut Collector<'_>);
 }
 
 /// Collects references of one object.
-struct Collector<'a> {
+pub(super) struct Collector<'a> {
     manifest: &'a Node,
     found: Vec<Reference>,
 }
 
 impl Collector<'_> {
-    fn add(&mut self, kind: Kind, namespace: &str, name: Option<&str>, field: &'static str) {
+    fn add(
+        &mut self,
+        kind: Kind,
+        namespace: &str,
+        name: Option<&str>,
+        field: impl Into<Cow<'static, str>>,
+    ) {
         let Some(name) = name.filter(|name| !name.is_empty()) else {
             return;
         };
+        let field = field.into();
         self.found.push(Reference {
             target: ObjectKey::new(kind, ObjectName::new(namespace, name)),
-            field: field.into(),
-            at: self.manifest.nearest_position(field),
+            at: self.manifest.nearest_position(&field),
+            field,
         });
     }
 
@@ -58,11 +75,7 @@ impl Collector<'_> {
 }
 
 impl Refers for ImageRepositorySpec {
-    fn references(&self, namespace: &str, manifest: &Node) -> Vec<Reference> {
-        let mut all = Collector {
-            manifest,
-            found: Vec::new(),
-        };
+    fn collect(&self, namespace: &str, all: &mut Collector<'_>) {
         all.add_secret(namespace, self.secret_ref.as_ref(), "spec.secretRef.name");
         all.add_secret(
             namespace,
@@ -80,16 +93,11 @@ impl Refers for ImageRepositorySpec {
             self.service_account_name.as_deref(),
             "spec.serviceAccountName",
         );
-        all.found
     }
 }
 
 impl Refers for ImagePolicySpec {
-    fn references(&self, namespace: &str, manifest: &Node) -> Vec<Reference> {
-        let mut all = Collector {
-            manifest,
-            found: Vec::new(),
-        };
+    fn collect(&self, namespace: &str, all: &mut Collector<'_>) {
         let reference = &self.image_repository_ref;
         all.add(
             Kind::ImageRepository,
@@ -97,16 +105,11 @@ impl Refers for ImagePolicySpec {
             Some(&reference.name),
             "spec.imageRepositoryRef.name",
         );
-        all.found
     }
 }
 
 impl Refers for ImageUpdateAutomationSpec {
-    fn references(&self, namespace: &str, manifest: &Node) -> Vec<Reference> {
-        let mut all = Collector {
-            manifest,
-            found: Vec::new(),
-        };
+    fn collect(&self, namespace: &str, all: &mut Collector<'_>) {
         all.add(
             Kind::GitRepository,
             self.source_ref.namespace.as_deref().unwrap_or(namespace),
@@ -115,83 +118,61 @@ impl Refers for ImageUpdateAutomationSpec {
         );
         if let Some(git) = &self.git {
             let key = git.commit.signing_key.as_ref();
-            all.add(
-                Kind::Secret,
+            all.add_secret(
                 namespace,
-                key.map(|key| key.secret_ref.name.as_str()),
+                key.map(|key| &key.secret_ref),
                 "spec.git.commit.signingKey.secretRef.name",
             );
-            let forge = git
-                .pull_request
-                .as_ref()
-                .and_then(|request| request.secret_ref.as_ref());
-            all.add(
-                Kind::Secret,
+            let forge = git.pull_request.as_ref();
+            all.add_secret(
                 namespace,
-                forge.map(|secret| secret.name.as_str()),
+                forge.and_then(|request| request.secret_ref.as_ref()),
                 "spec.git.pullRequest.secretRef.name",
             );
         }
-        all.found
     }
 }
 
 impl Refers for GitRepositorySpec {
-    fn references(&self, namespace: &str, manifest: &Node) -> Vec<Reference> {
-        let mut all = Collector {
-            manifest,
-            found: Vec::new(),
-        };
+    fn collect(&self, namespace: &str, all: &mut Collector<'_>) {
         all.add_secret(namespace, self.secret_ref.as_ref(), "spec.secretRef.name");
         all.add_secret(
             namespace,
             self.proxy_secret_ref.as_ref(),
             "spec.proxySecretRef.name",
         );
-        all.found
     }
 }
 
 impl Refers for SyncSpec {
-    fn references(&self, namespace: &str, manifest: &Node) -> Vec<Reference> {
-        let mut all = Collector {
-            manifest,
-            found: Vec::new(),
-        };
+    fn collect(&self, namespace: &str, all: &mut Collector<'_>) {
         all.add(
             Kind::GitRepository,
             self.source_ref.namespace.as_deref().unwrap_or(namespace),
             Some(&self.source_ref.name),
             "spec.sourceRef.name",
         );
-        all.found
     }
 }
 
 impl Refers for SettingsSpec {
-    fn references(&self, _namespace: &str, manifest: &Node) -> Vec<Reference> {
-        let mut found = Vec::new();
+    fn collect(&self, _namespace: &str, all: &mut Collector<'_>) {
         for (index, entry) in self.registries.iter().enumerate() {
             for (reference, field) in [
                 (&entry.cert_secret_ref, "certSecretRef"),
                 (&entry.secret_ref, "secretRef"),
                 (&entry.proxy_secret_ref, "proxySecretRef"),
             ] {
-                if let Some(reference) = reference {
-                    let path = format!("spec.registries.{index}.{field}.name");
-                    let namespace = reference.namespace.as_deref().unwrap_or(DEFAULT_NAMESPACE);
-                    found.push(Reference {
-                        target: ObjectKey::new(
-                            Kind::Secret,
-                            ObjectName::new(namespace, reference.name.as_str()),
-                        ),
-                        at: manifest.nearest_position(&path),
-                        field: path.into(),
-                    });
-                }
+                let Some(reference) = reference else { continue };
+                let namespace = reference.namespace.as_deref().unwrap_or(DEFAULT_NAMESPACE);
+                all.add(
+                    Kind::Secret,
+                    namespace,
+                    Some(&reference.name),
+                    format!("spec.registries.{index}.{field}.name"),
+                );
             }
         }
-        found
     }
 }
 

@@ -1,6 +1,8 @@
 //! `Secret`, `ConfigMap`, `ServiceAccount` and `Namespace`: what is read in place of a cluster.
 
 use super::metadata::LocalReference;
+use crate::manifest::{Fault, Node};
+use base64::Engine as _;
 use secrecy::SecretBox;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -44,7 +46,7 @@ impl SecretData {
 /// A text that `Debug` does not show.
 #[derive(Clone, Deserialize)]
 #[serde(transparent)]
-pub(crate) struct Hidden(pub(crate) String);
+pub(crate) struct Hidden(String);
 
 impl fmt::Debug for Hidden {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -64,11 +66,44 @@ pub(super) struct SecretManifest {
     #[serde(default)]
     metadata: IgnoredAny,
     #[serde(rename = "type")]
-    pub(super) secret_type: Option<String>,
-    pub(super) data: Option<BTreeMap<String, Hidden>>,
-    pub(super) string_data: Option<BTreeMap<String, Hidden>>,
+    secret_type: Option<String>,
+    data: Option<BTreeMap<String, Hidden>>,
+    string_data: Option<BTreeMap<String, Hidden>>,
     #[serde(default)]
     immutable: IgnoredAny,
+}
+
+impl SecretManifest {
+    /// The content, decoded; faults are placed in the `manifest` it was read from.
+    ///
+    /// # Errors
+    /// The values that are not base64.
+    pub(super) fn into_data(self, manifest: &Node) -> Result<SecretData, Vec<Fault>> {
+        let mut data = SecretData::new(self.secret_type.unwrap_or_else(|| "Opaque".to_owned()));
+        let mut faults = Vec::new();
+        for (key, value) in self.data.unwrap_or_default() {
+            let compact: String = value.0.split_ascii_whitespace().collect();
+            match base64::engine::general_purpose::STANDARD.decode(compact) {
+                Ok(bytes) => data.insert(key, bytes),
+                Err(_) => faults.push(Fault {
+                    at: manifest
+                        .get("data")
+                        .map_or(manifest.at, |data| data.nearest_position(&key)),
+                    field: format!("data.{key}"),
+                    message: "the value is not base64".to_owned(),
+                    help: Some("encode it, or write it as it is under stringData".to_owned()),
+                }),
+            }
+        }
+        for (key, value) in self.string_data.unwrap_or_default() {
+            data.insert(key, value.0.into_bytes());
+        }
+        if faults.is_empty() {
+            Ok(data)
+        } else {
+            Err(faults)
+        }
+    }
 }
 
 /// `ConfigMap` as it is written.

@@ -12,6 +12,7 @@ use super::{PUBLISHES_AT_ONCE, Service, Subject};
 use crate::resources::{ObjectKey, ObjectName};
 use jiff::Timestamp;
 use std::sync::Arc;
+use tagline_updater::edit::SkipReason;
 use tagline_updater::{Hold, PushOutcome, ReleaseHolds};
 
 /// What is said between a push and its pull requests.
@@ -300,14 +301,16 @@ impl Service {
 fn tell_skipped(key: &ObjectKey, outcome: &PushOutcome) {
     for skipped in &outcome.skipped {
         let skip = &skipped.skip;
-        tracing::warn!(
-            object = %key,
+        let told = format!(
             "{}:{}:{}: marker not followed: {}",
-            skipped.path,
-            skip.line,
-            skip.column,
-            skip.detail
+            skipped.path, skip.line, skip.column, skip.detail
         );
+        // Before the first scan no policy has an image; later on the policy itself says why it has none.
+        if skip.reason == SkipReason::NoChoice {
+            tracing::debug!(object = %key, "{told}");
+        } else {
+            tracing::warn!(object = %key, "{told}");
+        }
     }
 }
 

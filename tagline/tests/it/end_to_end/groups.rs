@@ -3,19 +3,20 @@
 use std::fs;
 
 use serde_json::Value;
-use tagline_testservers::{BareRepository, DockerRegistry, GitHttp, Image, require};
+use tagline_testservers::{BareRepository, Image, require};
 
-use super::fleet::{Automation, Fleet, PASSWORD, Running, file, http_objects};
+use super::fleet::{Automation, Fleet, Running, file};
+use super::scene::Scene;
 use super::service::{every_second, signal, wait_for_end, wait_until};
 
 const COUNT: usize = 3;
 
-/// The objects of a fleet whose policies are all in one group.
-fn grouped(fleet: &Fleet, git_objects: &str) {
-    fleet.write_manifests(git_objects);
-    let images = fleet.images();
+/// The policies of all images are in one group.
+fn grouped(scene: &Scene) {
+    scene.write(&[Automation::new("fleet")]);
+    let images = scene.fleet.images();
     let grouped = images.replace("  policy:", "  group: shop\n  policy:");
-    fleet.write_manifest("images.yaml", &grouped);
+    scene.fleet.write_manifest("images.yaml", &grouped);
 }
 
 /// The tags that the files of one commit name.
@@ -63,16 +64,13 @@ fn pass(fleet: &Fleet) -> (i32, Value) {
 
 #[test]
 fn a_group_moves_when_all_have_the_version_and_says_who_lacks_it() {
-    let registry = require!(DockerRegistry::start());
-    let server = require!(GitHttp::options().with_user("me", PASSWORD).start());
-    let remote = server.create("fleet");
-    let fleet = Fleet::new(&registry, COUNT);
-    fleet.fill(&remote);
-    grouped(&fleet, &http_objects(&server, "fleet"));
+    let scene = require!(Scene::start(COUNT));
+    grouped(&scene);
+    let (registry, remote, fleet) = (&scene.registry, &scene.remote, &scene.fleet);
 
     let report = fleet.run_once("storage");
     // Each has a newer version of its own; 1.0.9 is what all have.
-    assert_eq!(versions(&remote, "main"), ["1.0.9", "1.0.0"]);
+    assert_eq!(versions(remote, "main"), ["1.0.9", "1.0.0"]);
     let message = policy(&report, "app-0")["message"].as_str().unwrap();
     assert!(
         message.ends_with("resolved to 1.0.9; group shop: 1.1.0 waits for app-1, app-2"),
@@ -92,7 +90,7 @@ fn a_group_moves_when_all_have_the_version_and_says_who_lacks_it() {
 
     registry.push("fleet/app-2", "1.50.0", &image);
     fleet.run_once("storage");
-    assert_eq!(versions(&remote, "main"), ["1.50.0", "1.0.9", "1.0.0"]);
+    assert_eq!(versions(remote, "main"), ["1.50.0", "1.0.9", "1.0.0"]);
 
     // A member that is suspended, gone wrong or without its repository stops all of them.
     for name in ["app-0", "app-1", "app-2"] {
@@ -135,7 +133,7 @@ fn a_group_moves_when_all_have_the_version_and_says_who_lacks_it() {
     ] {
         assert!(whole.contains(last));
         fleet.write_manifest("images.yaml", &whole.replace(last, &instead));
-        let (_, report) = pass(&fleet);
+        let (_, report) = pass(fleet);
         for name in ["app-0", "app-1"] {
             let status = policy(&report, name);
             assert_eq!(status["reason"], reason, "{status}");
@@ -144,24 +142,21 @@ fn a_group_moves_when_all_have_the_version_and_says_who_lacks_it() {
                 "{status}"
             );
         }
-        versions(&remote, "main");
-        assert_ne!(tags(&remote, "main")[0], "1.51.0");
+        versions(remote, "main");
+        assert_ne!(tags(remote, "main")[0], "1.51.0");
     }
     fleet.write_manifest("images.yaml", &whole);
-    let (code, _) = pass(&fleet);
-    assert_eq!((code, &*versions(&remote, "main")[0]), (0, "1.51.0"));
+    let (code, _) = pass(fleet);
+    assert_eq!((code, &*versions(remote, "main")[0]), (0, "1.51.0"));
     remote.fsck();
 }
 
 #[test]
 fn the_service_commits_a_group_at_once() {
-    let registry = require!(DockerRegistry::start());
-    let server = require!(GitHttp::options().with_user("me", PASSWORD).start());
-    let remote = server.create("fleet");
-    let fleet = Fleet::new(&registry, COUNT);
-    fleet.fill(&remote);
-    grouped(&fleet, &http_objects(&server, "fleet"));
-    every_second(&fleet);
+    let scene = require!(Scene::start(COUNT));
+    grouped(&scene);
+    let (registry, remote, fleet) = (&scene.registry, &scene.remote, &scene.fleet);
+    every_second(fleet);
     let log = fleet.path("log");
     let mut running = Running::start(fleet.run("storage", &[]), &log);
     let image = Image::default();
@@ -173,7 +168,7 @@ fn the_service_commits_a_group_at_once() {
             }
         }
         wait_until(version, &mut running, &log, || {
-            tags(&remote, "main").iter().all(|tag| tag == version)
+            tags(remote, "main").iter().all(|tag| tag == version)
         });
         if version != "1.0.9" {
             expected.push(version);
@@ -202,12 +197,12 @@ fn the_service_commits_a_group_at_once() {
     });
     registry.push("fleet/late", "1.63.0", &image);
     wait_until("the last version", &mut running, &log, || {
-        tags(&remote, "main").iter().all(|tag| tag == "1.63.0")
+        tags(remote, "main").iter().all(|tag| tag == "1.63.0")
     });
     expected.push("1.63.0");
     signal(&running, "TERM");
     assert_eq!(wait_for_end(&mut running).code(), Some(0));
-    let mut found = versions(&remote, "main");
+    let mut found = versions(remote, "main");
     found.reverse();
     assert_eq!(found, expected);
     remote.fsck();
@@ -215,21 +210,16 @@ fn the_service_commits_a_group_at_once() {
 
 #[test]
 fn a_group_shares_commit_and_branch_however_changes_are_divided() {
-    let registry = require!(DockerRegistry::start());
-    let server = require!(GitHttp::options().with_user("me", PASSWORD).start());
-    let remote = server.create("fleet");
-    let fleet = Fleet::new(&registry, COUNT);
-    fleet.fill(&remote);
-    grouped(&fleet, &http_objects(&server, "fleet"));
-    let automation = Automation {
+    let scene = require!(Scene::start(COUNT));
+    grouped(&scene);
+    let (remote, fleet) = (&scene.remote, &scene.fleet);
+    scene.write(&[Automation {
         commit: "grouping: Policy",
         branch: "updates/{{ .Policy.Name }}",
         ..Automation::new("fleet")
-    };
-    let objects = http_objects(&server, "fleet");
-    fleet.write_manifest("git.yaml", &format!("{objects}{automation}"));
+    }]);
     fleet.run_once("storage");
-    assert_eq!(versions(&remote, "updates/app-0"), ["1.0.9", "1.0.0"]);
+    assert_eq!(versions(remote, "updates/app-0"), ["1.0.9", "1.0.0"]);
     for branch in ["updates/app-1", "updates/app-2"] {
         assert_eq!(remote.head(branch), None, "{branch}");
     }

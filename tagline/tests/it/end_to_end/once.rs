@@ -1,22 +1,20 @@
 //! `tagline run --once`: one pass over everything, then a report.
 
-use tagline_testservers::{DockerRegistry, GitHttp, GitSsh, SshKeyType, require};
+use tagline_testservers::{DockerRegistry, GitSsh, SshKeyType, require};
 
-use super::fleet::{Fleet, PASSWORD, UPDATE, assert_success, http_objects, ssh_objects};
+use super::fleet::{Automation, Fleet, UPDATE, assert_success, ssh_objects};
+use super::scene::Scene;
 
 const LOG: [&str; 2] = [UPDATE, "Deploy everything"];
 
 #[test]
 fn fifty_repositories_over_http() {
-    let registry = require!(DockerRegistry::start());
-    let server = require!(GitHttp::options().with_user("me", PASSWORD).start());
-    let remote = server.create("fleet");
-    let fleet = Fleet::new(&registry, 50);
-    fleet.fill(&remote);
-    fleet.write_manifests(&http_objects(&server, "fleet"));
+    let scene = require!(Scene::start(50));
+    scene.write(&[Automation::new("fleet")]);
+    let (remote, fleet) = (&scene.remote, &scene.fleet);
 
     fleet.run_once("storage");
-    fleet.assert_updated(&remote, &LOG);
+    fleet.assert_updated(remote, &LOG);
     let head = remote.head("main");
     fleet.run_once("storage");
     assert_eq!(remote.head("main"), head, "a second run commits nothing");
@@ -50,12 +48,9 @@ fn fifty_repositories_over_ssh() {
 
 #[test]
 fn a_table_names_every_object_and_the_commit() {
-    let registry = require!(DockerRegistry::start());
-    let server = require!(GitHttp::options().with_user("me", PASSWORD).start());
-    let remote = server.create("fleet");
-    let fleet = Fleet::new(&registry, 3);
-    fleet.fill(&remote);
-    fleet.write_manifests(&http_objects(&server, "fleet"));
+    let scene = require!(Scene::start(3));
+    scene.write(&[Automation::new("fleet")]);
+    let (remote, fleet) = (&scene.remote, &scene.fleet);
     let output = fleet.run("storage", &["--once"]).output().unwrap();
     assert_success(&output);
     let table = String::from_utf8(output.stdout).unwrap();
@@ -77,12 +72,9 @@ fn a_table_names_every_object_and_the_commit() {
 
 #[test]
 fn manifests_from_standard_input() {
-    let registry = require!(DockerRegistry::start());
-    let server = require!(GitHttp::options().with_user("me", PASSWORD).start());
-    let remote = server.create("fleet");
-    let fleet = Fleet::new(&registry, 2);
-    fleet.fill(&remote);
-    fleet.write_manifests(&http_objects(&server, "fleet"));
+    let scene = require!(Scene::start(2));
+    scene.write(&[Automation::new("fleet")]);
+    let (remote, fleet) = (&scene.remote, &scene.fleet);
     let mut all =
         "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: other}\n---\n".to_owned();
     for name in ["images.yaml", "git.yaml"] {
@@ -96,17 +88,14 @@ fn manifests_from_standard_input() {
     command.arg(fleet.path("storage"));
     command.stdin(std::fs::File::open(path).unwrap());
     assert_success(&command.output().unwrap());
-    fleet.assert_updated(&remote, &LOG);
+    fleet.assert_updated(remote, &LOG);
 }
 
 #[test]
 fn new_tags_make_a_second_commit_and_gone_tags_none() {
-    let registry = require!(DockerRegistry::start());
-    let server = require!(GitHttp::options().with_user("me", PASSWORD).start());
-    let remote = server.create("fleet");
-    let fleet = Fleet::new(&registry, 3);
-    fleet.fill(&remote);
-    fleet.write_manifests(&http_objects(&server, "fleet"));
+    let scene = require!(Scene::start(3));
+    scene.write(&[Automation::new("fleet")]);
+    let (registry, remote, fleet) = (&scene.registry, &scene.remote, &scene.fleet);
     fleet.run_once("storage");
     let first = remote.head("main").unwrap();
 

@@ -75,6 +75,11 @@ fn new_tags_and_changed_manifests_become_commits() {
     wait_until("the first tags", &mut running, &log, || {
         (0..3).all(|index| holds(&file(index), &format!(":{}'", newest(index))))
     });
+    let started = fs::read_to_string(&log).unwrap();
+    assert!(
+        !started.contains("WARN") && !started.contains("ERROR"),
+        "nothing was wrong:\n{started}"
+    );
 
     registry.push("fleet/app-2", "1.50.0", &Image::default());
     wait_until("a new tag", &mut running, &log, || {

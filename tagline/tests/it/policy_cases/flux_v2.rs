@@ -21,7 +21,9 @@ fn row(row: &Value) -> Row {
     }
     let range = text(&row["policy"]["semver"], "range");
     match text(row, "kind") {
-        "policy_construct" | "policer_from_spec" => Row::One(asked, constructed),
+        "policy_construct" | "policer_from_spec" | "semver_constraint_parse" => {
+            Row::One(asked, constructed)
+        }
         "semver_latest"
         | "alphabetical_latest"
         | "apply_policy"
@@ -58,7 +60,6 @@ fn row(row: &Value) -> Row {
             Row::Compare(Asked::pattern(format!("semver:{ANY}"), tags), sign)
         }
         "version_sort" => Row::Order(asked),
-        "semver_constraint_parse" => Row::One(asked, constructed),
         // A tag needs three parts, the versions of these rows often have fewer; Flux v1's pattern does not mind.
         "semver_single_constraint_check" | "semver_constraint_check" => Row::One(
             Asked::pattern(format!("semver:{range}"), tags),
