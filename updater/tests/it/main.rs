@@ -9,5 +9,6 @@ mod forge;
 mod formats;
 mod git;
 mod messages;
+mod plain_texts;
 mod setters;
 mod templates;

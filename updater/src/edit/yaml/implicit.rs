@@ -10,7 +10,7 @@ const NOT_STRINGS: &str = r"(?x)^(?:
     | ~ | null | Null | NULL | << | =
     | y | Y | yes | Yes | YES | n | N | no | No | NO
     | true | True | TRUE | false | False | FALSE | on | On | ON | off | Off | OFF
-    | [-+]? 0[bB][01]+ | [-+]? 0[oO][0-7]+ | [-+]? 0[xX][0-9a-fA-F]+
+    | [-+]? 0[bB][-+]?[01]* | [-+]? 0[oO][-+]?[0-7]* | [-+]? 0[xX][-+]?[0-9a-fA-F]*
     | [-+]? (?: \.[0-9]+ | [0-9]+ (?: \.[0-9]* )? ) (?: [eE][-+]?[0-9]+ )?
     | [-+]? [0-9]+ (?: :[0-5]?[0-9] )+ (?: \.[0-9]* )?
     | [-+]? \.(?: inf | Inf | INF ) | \.(?: nan | NaN | NAN ) | \.
