@@ -216,7 +216,15 @@ fn println(run: &mut Run, values: &[Value]) -> Result<Value, Fault> {
 }
 
 fn escaped(run: &mut Run, values: &[Value], escape: fn(&str) -> String) -> Result<Value, Fault> {
-    let text = print::sprint(run, values)?;
+    // Go's evalArgs: what is missing is a text by then.
+    let values: Vec<Value> = values
+        .iter()
+        .map(|value| match value {
+            Value::Nil => Value::text("<no value>"),
+            value => value.clone(),
+        })
+        .collect();
+    let text = print::sprint(run, &values)?;
     run.text(escape(&text))
 }
 

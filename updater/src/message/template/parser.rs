@@ -198,7 +198,27 @@ impl Parser<'_> {
         let (name, _) = template_name(words, at, "define clause")?;
         finish(words, "define clause")?;
         let body = self.definition(at)?;
-        self.definitions.insert(name, body);
+        self.add(name, body, at)
+    }
+
+    /// Keeps a template. As in Go, only one with nothing in it gives way, and one with nothing in it never wins.
+    fn add(&mut self, name: String, body: Block, at: Offset) -> Result<(), Wrong> {
+        let is_empty = |block: &Block| {
+            block
+                .iter()
+                .all(|node| matches!(node, Node::Text(text) if text.trim().is_empty()))
+        };
+        match self.definitions.get(&name) {
+            Some(known) if !is_empty(known) => {
+                if !is_empty(&body) {
+                    let why = format!("template: multiple definition of template {name:?}");
+                    return Err(Wrong::new(at, why));
+                }
+            }
+            _ => {
+                self.definitions.insert(name, body);
+            }
+        }
         Ok(())
     }
 
@@ -223,7 +243,7 @@ impl Parser<'_> {
         let argument = Some(self.pipe(words, at, "block clause", 1)?);
         finish(words, "block clause")?;
         let body = self.definition(at)?;
-        self.definitions.entry(name.clone()).or_insert(body);
+        self.add(name.clone(), body, at)?;
         Ok(Node::Template {
             name,
             argument,

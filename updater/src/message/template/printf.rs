@@ -169,6 +169,9 @@ fn one(run: &mut Run, flags: Flags, verb: char, value: &Value) -> Result<String,
             integer(value, flags, verb)
         }
         ('e' | 'E' | 'f' | 'F' | 'g' | 'G', Value::Float(value)) => float(*value, flags, verb),
+        ('x' | 'X' | 'b', Value::Float(value)) if value.is_finite() => {
+            binary_float(*value, flags, verb)
+        }
         (_, Value::List(list)) => {
             let mut items = Vec::new();
             for item in list.items.iter() {
@@ -237,14 +240,22 @@ fn integer(value: &Value, flags: Flags, verb: char) -> String {
         'O' => format!("0o{magnitude:o}"),
         'x' => format!("{magnitude:x}"),
         'X' => format!("{magnitude:X}"),
-        'U' => return pad(format!("U+{magnitude:04X}"), flags),
+        // Of a negative number, its bits.
+        'U' => return pad(format!("U+{value:04X}"), flags),
         'c' | 'q' => {
             let c = u32::try_from(value)
                 .ok()
                 .and_then(char::from_u32)
                 .unwrap_or('\u{fffd}');
             let text = if verb == 'q' {
-                format!("'{c}'")
+                let quoted = print::quoted(&c.to_string());
+                let inside = quoted.trim_start_matches('"');
+                let inside = inside.strip_suffix('"').unwrap_or(inside);
+                match c {
+                    '\'' => "'\\''".to_owned(),
+                    '"' => "'\"'".to_owned(),
+                    _ => format!("'{inside}'"),
+                }
             } else {
                 c.to_string()
             };
@@ -294,6 +305,53 @@ fn float(value: f64, flags: Flags, verb: char) -> String {
         },
     };
     let digits = if verb.is_uppercase() {
+        digits.to_uppercase()
+    } else {
+        digits
+    };
+    signed(value.is_sign_negative(), &digits, flags)
+}
+
+/// `%x` (0x1.8p+01) and `%b` (6755399441055744p-52).
+fn binary_float(value: f64, flags: Flags, verb: char) -> String {
+    const FRACTION: u32 = 52;
+    let bits = value.abs().to_bits();
+    let (raw, fraction) = (bits >> FRACTION, bits & ((1 << FRACTION) - 1));
+    let exponent = i32::try_from(raw.max(1)).unwrap_or(0) - 1023;
+    let mut mantissa = fraction | u64::from(raw > 0) << FRACTION;
+    if verb == 'b' {
+        let digits = format!("{mantissa}p{:+}", exponent - 52);
+        return signed(value.is_sign_negative(), &digits, flags);
+    }
+    let mut exponent = if mantissa == 0 { 0 } else { exponent };
+    // Subnormal numbers begin with a 1 as well.
+    while mantissa != 0 && mantissa >> FRACTION == 0 {
+        mantissa <<= 1;
+        exponent -= 1;
+    }
+    let mut places = 13;
+    if let Some(precision) = flags.precision.filter(|precision| *precision < places) {
+        let dropped = 4 * (places - precision);
+        let (rest, half) = (mantissa & ((1 << dropped) - 1), 1 << (dropped - 1));
+        mantissa >>= dropped;
+        mantissa += u64::from(rest > half || rest == half && mantissa & 1 == 1);
+        places = precision;
+        if mantissa >> (4 * places + 1) != 0 {
+            mantissa >>= 1;
+            exponent += 1;
+        }
+    }
+    let one = mantissa >> (4 * places);
+    let mut behind = format!("{mantissa:x}");
+    behind = format!("{behind:0>width$}", width = places + 1).split_off(1);
+    match flags.precision {
+        Some(precision) => behind = format!("{behind:0<precision$}"),
+        None => behind.truncate(behind.trim_end_matches('0').len()),
+    }
+    let point = if behind.is_empty() { "" } else { "." };
+    let sign = if exponent < 0 { '-' } else { '+' };
+    let digits = format!("0x{one}{point}{behind}p{sign}{:02}", exponent.abs());
+    let digits = if verb == 'X' {
         digits.to_uppercase()
     } else {
         digits

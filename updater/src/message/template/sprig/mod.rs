@@ -1,6 +1,7 @@
 //! sprig's functions, those of `HermeticTxtFuncMap` that give the same result each time.
 
 mod cases;
+mod decimal;
 mod dicts;
 mod encoding;
 mod json;

@@ -3,7 +3,7 @@
 use super::super::function::{Function, Kind, fixed, variadic};
 use super::super::run::{Fault, Run};
 use super::super::value::Value;
-use super::{int_of, strval, text_of};
+use super::{decimal, int_of, strval, text_of};
 
 const ANY: &[Kind] = &[Kind::Any];
 const TWO: &[Kind] = &[Kind::Any, Kind::Any];
@@ -50,25 +50,21 @@ pub(super) fn find(name: &str) -> Option<Function> {
         "maxf" => variadic(ANY, Kind::Any, |_, values| Ok(folded(values, f64::max))),
         "minf" => variadic(ANY, Kind::Any, |_, values| Ok(folded(values, f64::min))),
         "add1f" => fixed(ANY, |_, values| {
-            Ok(Value::Float(decimal(to_float(&values[0]) + 1.0)))
+            let one = [values[0].clone(), Value::Int(1)];
+            Ok(folded(&one, decimal::sum))
         }),
-        "addf" => variadic(&[], Kind::Any, |_, values| {
-            let sum = values
-                .iter()
-                .fold(0.0, |sum, value| decimal(sum + to_float(value)));
-            Ok(Value::Float(sum))
-        }),
+        "addf" => variadic(&[], Kind::Any, |_, values| Ok(folded(values, decimal::sum))),
         "subf" => variadic(ANY, Kind::Any, |_, values| {
-            Ok(folded(values, |a, b| decimal(a - b)))
+            Ok(folded(values, decimal::difference))
         }),
         "mulf" => variadic(ANY, Kind::Any, |_, values| {
-            Ok(folded(values, |a, b| decimal(a * b)))
+            Ok(folded(values, decimal::product))
         }),
         "divf" => variadic(ANY, Kind::Any, |_, values| {
             if values[1..].iter().any(|value| to_float(value) == 0.0) {
                 return Err(Fault::new("decimal division by 0"));
             }
-            Ok(folded(values, |a, b| a / b))
+            Ok(folded(values, decimal::quotient))
         }),
         "ceil" => fixed(ANY, |_, values| {
             Ok(Value::Float(to_float(&values[0]).ceil()))
@@ -98,6 +94,8 @@ pub(super) fn find(name: &str) -> Option<Function> {
 pub(super) fn to_int64(value: &Value) -> i64 {
     match value {
         Value::Int(value) | Value::Int64(value) => *value,
+        // What does not fit is the least number, as on Go's usual machines.
+        Value::Float(value) if !(-9.2e18..9.2e18).contains(value) => i64::MIN,
         #[expect(clippy::cast_possible_truncation, reason = "Go truncates as well")]
         Value::Float(value) => *value as i64,
         Value::Bool(value) => i64::from(*value),
@@ -144,11 +142,6 @@ fn folded(values: &[Value], join: fn(f64, f64) -> f64) -> Value {
     let mut numbers = values.iter().map(to_float);
     let first = numbers.next().unwrap_or(0.0);
     Value::Float(numbers.fold(first, join))
-}
-
-/// sprig adds decimals, not floats: 0.1 and 0.2 are 0.3.
-fn decimal(value: f64) -> f64 {
-    format!("{value:.14e}").parse().unwrap_or(value)
 }
 
 fn divided(values: &[Value], operation: fn(i64, i64) -> i64) -> Result<Value, Fault> {
