@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
+use tagline_testservers::{HttpServer, Response};
 use tagline_updater::forge::{
     ConnectOptions, Connection, Credentials, ForgeError, Provider, PullRequestOptions,
     RepositoryAddress, bring_about, connect, survey,
@@ -312,4 +313,47 @@ async fn unknown_reviewers_are_named() {
         "GitLab: no user \"nobody\""
     );
     assert_eq!(fake.repo().pulls.len(), 0);
+}
+
+#[tokio::test]
+async fn a_proxy_gets_its_own_credential_and_the_forge_its_own() {
+    let proxy = HttpServer::start(|_| Response::json("[]")).unwrap();
+    let options = ConnectOptions {
+        proxy: Some(
+            format!("http://me:hunter2@{}", proxy.authority())
+                .parse()
+                .unwrap(),
+        ),
+        ..options()
+    };
+    let client = connect(Connection {
+        repository: RepositoryAddress {
+            provider: Provider::Gitea,
+            api: "http://forge.invalid/api/v1".parse().unwrap(),
+            owner: "acme".to_owned(),
+            name: "apps".to_owned(),
+        },
+        credentials: Credentials::Token(SecretString::from(TOKEN)),
+        options,
+    })
+    .unwrap();
+    assert_eq!(client.open("main").await.unwrap(), []);
+    let requests = proxy.requests();
+    let request = &requests[0];
+    assert!(
+        request
+            .path
+            .starts_with("http://forge.invalid/api/v1/repos/acme/apps/pulls"),
+        "{}",
+        request.path
+    );
+    // "me:hunter2"
+    assert_eq!(
+        request.header("proxy-authorization"),
+        Some("Basic bWU6aHVudGVyMg==")
+    );
+    assert_eq!(
+        request.header("authorization"),
+        Some(&*format!("token {TOKEN}"))
+    );
 }
