@@ -4,7 +4,7 @@ use super::input::InputArgs;
 use crate::cli::GlobalArgs;
 use crate::exit::{BadInput, Exit};
 use crate::manifest::Severity;
-use crate::output::{BAD, Column, DIM, GOOD, Output, Table, WARN, counted_noun};
+use crate::output::{BAD, Column, DIM, GOOD, Output, Table, WARN, colored_diff, counted_noun};
 use crate::service::{ObjectState, Report, Service};
 use crate::settings::{RegistryArgs, ServiceArgs, SettingsSource};
 use crate::shutdown;
@@ -21,6 +21,9 @@ pub(crate) struct RunArgs {
     /// Ask every target now, write what is to be written, print what was done, and end
     #[arg(long)]
     once: bool,
+    /// With --once: scan and choose, but push nothing and change no pull request; print what would be
+    #[arg(long, requires = "once")]
+    dry_run: bool,
     #[command(flatten)]
     service: ServiceArgs,
     #[command(flatten)]
@@ -71,6 +74,9 @@ pub(crate) fn run(args: &RunArgs, global: &GlobalArgs, output: &Output) -> anyho
             tracing::info!("running; send SIGTERM or press Ctrl-C to end");
             service.run().await?;
             return Ok(Exit::Done);
+        }
+        if args.dry_run {
+            service.only_look();
         }
         service
             .run_once(|total| output.progress().bar("scanning", total))
@@ -124,6 +130,21 @@ pub(crate) fn table(report: &Report, out: &mut dyn Write) -> std::io::Result<()>
     if others > 0 {
         let others = counted_noun(others, "document");
         writeln!(out, "{DIM}{others} of other kinds passed over{DIM:#}")?;
+    }
+    for object in &report.objects {
+        for push in &object.pushes {
+            if let Some(patch) = &push.patch {
+                writeln!(
+                    out,
+                    "\nwould be pushed to {} of {}:",
+                    push.branch, push.remote
+                )?;
+                colored_diff(out, patch)?;
+            }
+        }
+        for action in &object.pull_request_plan {
+            writeln!(out, "would {action}")?;
+        }
     }
     Ok(())
 }

@@ -102,6 +102,8 @@ pub(crate) struct Service {
     publishes: usize,
     /// Automations whose pull requests are being worked on.
     proposals: usize,
+    /// Nothing is pushed, no pull request changed, and nothing of it remembered.
+    dry_run: bool,
     forges: Forges,
     image_sources: ImageSources,
     unwritten: Batch,
@@ -179,6 +181,7 @@ impl Service {
             evaluations: 0,
             publishes: 0,
             proposals: 0,
+            dry_run: false,
             forges: Forges::default(),
             image_sources,
             unwritten: Batch::new(),
@@ -225,6 +228,11 @@ impl Service {
         }
         self.shut_down().await;
         Ok(())
+    }
+
+    /// From now on automations say what they would do, and do nothing.
+    pub(crate) const fn only_look(&mut self) {
+        self.dry_run = true;
     }
 
     /// Asks every target now, evaluates every policy, runs every automation, and ends.

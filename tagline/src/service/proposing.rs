@@ -59,6 +59,7 @@ impl Service {
                 &proposal.known_branches,
                 proposal.failure,
                 &sources,
+                proposal.publication.request.dry_run,
             );
             // It can be stopped anywhere and is taken up again.
             let done = cancel.run_until_cancelled(work).await;
@@ -68,13 +69,14 @@ impl Service {
 
     pub(super) fn take_proposal(&mut self, name: &ObjectName, proposed: Option<Box<Proposed>>) {
         self.proposals -= 1;
+        let dry_run = self.dry_run;
         let Some(state) = self.automation_mut(name) else {
             return;
         };
         state.proposing = false;
         let Some(proposed) = proposed else { return };
         let key = automation_key(name);
-        for action in &proposed.actions {
+        for action in proposed.actions.iter().filter(|_| !dry_run) {
             tracing::info!(object = %key, "{action}");
         }
         state.proposed = proposed.actions;

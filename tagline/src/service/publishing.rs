@@ -7,7 +7,7 @@ use super::publish_run;
 use super::reload::spec_fingerprint;
 use super::selecting::after;
 use super::state::{AutomationState, Done, Run, automation_key, remember};
-use super::status::{Failure, Retry, whole_seconds};
+use super::status::{AutomationStatus, Failure, Retry, whole_seconds};
 use super::{PUBLISHES_AT_ONCE, Service, Subject};
 use crate::resources::{ObjectKey, ObjectName};
 use jiff::Timestamp;
@@ -15,6 +15,8 @@ use std::sync::Arc;
 use tagline_updater::edit::SkipReason;
 use tagline_updater::{Hold, PushOutcome, ReleaseHolds};
 
+/// What is said when nothing was to be done.
+const DRY_RUN: &str = "dry run: nothing was written";
 /// What is said between a push and its pull requests.
 const PUSHED: &str = "repository up-to-date; working on pull requests";
 
@@ -144,7 +146,10 @@ impl Service {
             now,
         );
         match prepared {
-            Ok(publication) => Some(Arc::new(publication)),
+            Ok(mut publication) => {
+                publication.request.dry_run = self.dry_run;
+                Some(Arc::new(publication))
+            }
             Err(failure) => {
                 if self.due_automations.remove(name) {
                     self.automation_failed(name, &failure);
@@ -233,7 +238,7 @@ impl Service {
                 failure: published.failure,
             });
             let status = state.status.clone();
-            self.write(|batch| remember(batch, &key, &status));
+            self.remember_automation(&key, &status);
             return self.start_proposal(&name);
         }
         status.pull_requests.clear();
@@ -245,18 +250,25 @@ impl Service {
         }
     }
 
+    fn remember_automation(&mut self, key: &ObjectKey, status: &AutomationStatus) {
+        if !self.dry_run {
+            self.write(|batch| remember(batch, key, status));
+        }
+    }
+
     /// All that was to be done is done.
     pub(super) fn automation_succeeded(&mut self, name: &ObjectName, message: &str) {
-        let now = self.now();
+        let (now, dry_run) = (self.now(), self.dry_run);
         let Some(state) = self.automation_mut(name) else {
             return;
         };
         state.failures = 0;
+        let message = if dry_run { DRY_RUN } else { message };
         state.status.conditions.ready(message, now);
         let status = state.status.clone();
         let interval = state.object.spec.interval.0;
         let key = automation_key(name);
-        self.write(|batch| remember(batch, &key, &status));
+        self.remember_automation(&key, &status);
         if let Some(at) = after(now, interval) {
             self.timers.set_at_latest(key, at);
         }
@@ -290,7 +302,7 @@ impl Service {
         if status.conditions != before {
             tracing::warn!(object = %key, reason = failure.reason, "{}", failure.message);
         }
-        self.write(|batch| remember(batch, &key, &status));
+        self.remember_automation(&key, &status);
         match retry {
             Some(at) if self.pass.is_none() => self.timers.set(key, at),
             _ => self.timers.cancel(&key),

@@ -13,8 +13,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tagline_scanner::{Clock, ScanTarget};
 use tagline_updater::forge::{
-    Existing, Fingerprint, ForgeError, Forges, KnownBranch, PullRequestNumber, PullRequestOptions,
-    PullRequests, Report, Request, Standing, Wanted, bring_about, foresee, refusal,
+    Existing, Fingerprint, ForgeError, Forges, KnownBranch, Plan, PullRequestNumber,
+    PullRequestOptions, PullRequests, Report, Request, Standing, Wanted, bring_about, foresee,
+    refusal,
 };
 use tagline_updater::message::Changed;
 use tagline_updater::message::template::{Template, Value};
@@ -325,6 +326,7 @@ impl PullRequestPlan {
         branches: &[KnownBranch],
         failure: Option<Failure>,
         sources: &ImageSources,
+        dry_run: bool,
     ) -> Proposed {
         let mut request = match self.request(outcomes, branches) {
             Ok(request) => request,
@@ -333,12 +335,28 @@ impl PullRequestPlan {
         request.complete &= failure.is_none();
         request.withheld = withheld.keys().cloned().collect();
         sources.fill_in(&mut request.wanted, &self.targets).await;
-        let mut proposed = match bring_about(&*self.forge, &request, &self.options).await {
-            Ok(report) => self.proposed(&request, report),
+        let done = if dry_run {
+            let plan = foresee(&*self.forge, &request, &self.options).await;
+            plan.map(|plan| self.foreseen(&plan))
+        } else {
+            let report = bring_about(&*self.forge, &request, &self.options).await;
+            report.map(|report| self.proposed(&request, report))
+        };
+        let mut proposed = match done {
+            Ok(proposed) => proposed,
             Err(error) => self.failed(&request.wanted, forge_failure(&error, self.now)),
         };
         proposed.failure = failure.or(proposed.failure);
         proposed
+    }
+
+    fn foreseen(&self, plan: &Plan) -> Proposed {
+        Proposed {
+            pull_requests: None,
+            branches: self.memory.branches.clone(),
+            actions: plan.actions.iter().map(ToString::to_string).collect(),
+            failure: None,
+        }
     }
 
     fn failed(&self, wanted: &[Wanted], failure: Failure) -> Proposed {

@@ -48,6 +48,9 @@ pub(crate) struct ObjectReport {
     /// What was done to its pull requests, in words; they themselves are in the status.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) pull_request_actions: Vec<String>,
+    /// In a dry run: what would be done to its pull requests.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) pull_request_plan: Vec<String>,
 }
 
 /// An object's state in one word.
@@ -95,6 +98,9 @@ pub(crate) struct Push {
     pub(crate) changes: Vec<PushedChange>,
     /// Markers that were not followed.
     pub(crate) skipped: Vec<PushSkip>,
+    /// In a dry run: what would be written, as a unified diff.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) patch: Option<String>,
     /// Choices that a person took back.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) held: Vec<tagline_updater::Hold>,
@@ -197,14 +203,18 @@ impl Service {
                 entry.pushes = state
                     .outcomes
                     .iter()
-                    .map(|outcome| push(outcome, remote))
+                    .map(|outcome| push(outcome, remote, self.dry_run))
                     .collect();
                 entry.result = summary(&entry.pushes, remote);
             }
-            for pull_request in &state.status.pull_requests {
+            for pull_request in state.status.pull_requests.iter().filter(|_| !self.dry_run) {
                 entry.result = format!("{}; {pull_request}", entry.result);
             }
-            entry.pull_request_actions.clone_from(&state.proposed);
+            if self.dry_run {
+                entry.pull_request_plan.clone_from(&state.proposed);
+            } else {
+                entry.pull_request_actions.clone_from(&state.proposed);
+            }
             entry.status = Status::Automation(state.status.clone());
             objects.push(entry);
         }
@@ -220,6 +230,7 @@ impl Service {
                 status: Status::None {},
                 pushes: Vec::new(),
                 pull_request_actions: Vec::new(),
+                pull_request_plan: Vec::new(),
             });
         }
         objects
@@ -251,10 +262,12 @@ fn entry(kind: Kind, name: &ObjectName, suspended: bool, conditions: &Conditions
         status: Status::None {},
         pushes: Vec::new(),
         pull_request_actions: Vec::new(),
+        pull_request_plan: Vec::new(),
     }
 }
 
-fn push(outcome: &tagline_updater::PushOutcome, remote: &str) -> Push {
+fn push(outcome: &tagline_updater::PushOutcome, remote: &str, dry_run: bool) -> Push {
+    let is_due = dry_run && outcome.state == PushState::DryRun;
     Push {
         remote: remote.to_owned(),
         branch: outcome.branch.clone(),
@@ -286,6 +299,7 @@ fn push(outcome: &tagline_updater::PushOutcome, remote: &str) -> Push {
                 message: skipped.skip.detail.clone(),
             })
             .collect(),
+        patch: is_due.then(|| outcome.patch()),
         held: outcome.held.clone(),
     }
 }
@@ -330,9 +344,12 @@ fn summary(pushes: &[Push], remote: &str) -> String {
 
 impl Push {
     fn summary(&self) -> Option<String> {
-        let commit: String = self.commit.as_ref()?.chars().take(7).collect();
         let count = self.changes.len();
         let changes = if count == 1 { "change" } else { "changes" };
+        if self.patch.is_some() {
+            return Some(format!("{count} {changes} due on {}", self.branch));
+        }
+        let commit: String = self.commit.as_ref()?.chars().take(7).collect();
         Some(format!("{count} {changes} in {commit} on {}", self.branch))
     }
 }

@@ -149,3 +149,40 @@ fn a_newer_version_takes_the_place_of_the_old() {
     );
     assert!(scene.remote.head("updates/app-0-1.4.0").is_some());
 }
+
+#[test]
+fn a_dry_run_tells_and_does_nothing() {
+    let scene = require!(Scene::new(ForgeKind::Gitea, 2, "branch: updates", ""));
+    let look = |arguments: &[&str]| {
+        let mut command = scene.fleet.run("storage", &["--once", "--dry-run"]);
+        let output = command.args(arguments).output().unwrap();
+        super::super::fleet::assert_success(&output);
+        String::from_utf8(output.stdout).unwrap()
+    };
+    for storage_is_new in [true, false] {
+        let text = look(&[]);
+        assert!(
+            text.contains("2 changes due on updates"),
+            "{storage_is_new}: {text}"
+        );
+        assert!(text.contains("+++ b/apps/group-0/app-0.yaml"), "{text}");
+        let told = "would open a pull request from updates: Update app-0, app-1\n";
+        assert!(text.contains(told), "{text}");
+        assert_eq!(scene.remote.branches(), ["main"]);
+        assert_eq!(scene.changes(), 0);
+    }
+    scene.pass();
+    scene.publish_tag(0, "1.3.0");
+    let report: serde_json::Value = serde_json::from_str(&look(&["-o", "json"])).unwrap();
+    let automation = super::automation_of(&report);
+    assert_eq!(
+        automation["pullRequestPlan"],
+        serde_json::json!(["update #1"])
+    );
+    let changes = automation["pushes"][0]["changes"].as_array().unwrap();
+    assert_eq!(changes.len(), 2, "{automation}");
+    // A real run does it all the same.
+    assert_eq!(reported(&scene.pass()), [open("updates", 1)]);
+    assert!(scene.open()[0].body.contains("`1.3.0`"));
+    assert_eq!(look(&[]).matches("would").count(), 0);
+}
