@@ -95,7 +95,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     for _ in 0..options.rounds.max(1) {
         rounds.push(round(options, &runtime, registry.authority())?);
     }
-    println!("registry counted: {}", runtime.block_on(registry.counts())?);
+    println!("registry counted: {}", registry.counts()?);
     let (_, peak) = process::memory();
     println!("peak memory {:.1} MB", megabytes(peak));
     summary(&rounds);

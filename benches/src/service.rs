@@ -47,7 +47,6 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
             .context("find this program")?
             .with_file_name("tagline"),
     };
-    let runtime = tokio::runtime::Runtime::new().context("start the runtime")?;
     let registry = RegistryProcess::start(&options.registry)?;
     let directory = tempfile::tempdir().context("make a directory")?;
     let manifests = directory.path().join("objects.yaml");
@@ -58,8 +57,8 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     .context("write the objects")?;
     let storage = directory.path().join("storage");
     let lists = || -> anyhow::Result<u64> {
-        let counts = runtime.block_on(registry.counts())?;
-        counts["lists"].as_u64().context("the registry's count")
+        let lists = registry.counts()?["lists"].as_u64();
+        lists.context("the registry's count")
     };
 
     println!(
