@@ -22,8 +22,8 @@ const TRANSACTION_BYTES: usize = 8 << 20;
 const BUSY: usize = 8;
 /// … for so long at most …
 const GATHER: Duration = Duration::from_millis(20);
-/// … and no longer than it takes until none comes for this time.
-const LULL: Duration = Duration::from_millis(1);
+/// … looking again after this time, and until none has come meanwhile.
+const LULL: Duration = Duration::from_millis(2);
 /// How long the file's free pages may go unrecorded. Recording them makes a commit three times as dear; without it, the
 /// file is walked through when it is opened after a crash.
 const RECORD_EVERY: Duration = Duration::from_secs(1);
@@ -113,18 +113,15 @@ async fn run(database: &Database, mut requests: mpsc::Receiver<Request>) {
         let Some(first) = first else { break };
         work.add(first);
         let until = Instant::now() + GATHER;
-        while !work.is_full() {
-            match requests.try_recv() {
-                Ok(request) => work.add(request),
-                Err(_) if last_size < BUSY => break,
-                Err(_) => {
-                    let lull = until.min(Instant::now() + LULL);
-                    match timeout_at(lull, requests.recv()).await {
-                        Ok(Some(request)) => work.add(request),
-                        Ok(None) | Err(_) => break,
-                    }
-                }
+        loop {
+            let before = work.batches.len();
+            work.add_waiting(&mut requests);
+            let is_lull = work.batches.len() == before;
+            if is_lull || work.is_full() || last_size < BUSY || Instant::now() >= until {
+                break;
             }
+            // Asleep rather than waiting for the next: nobody has to wake us up for each.
+            tokio::time::sleep(LULL).await;
         }
         let now = Instant::now();
         let record = record_at.is_some_and(|at| at <= now);
@@ -155,6 +152,15 @@ impl Work {
         self.bytes += batch.bytes();
         self.batches.push(batch);
         self.waiting.push(done);
+    }
+
+    /// Takes what has come in, as far as there is room.
+    fn add_waiting(&mut self, requests: &mut mpsc::Receiver<Request>) {
+        while !self.is_full()
+            && let Ok(request) = requests.try_recv()
+        {
+            self.add(request);
+        }
     }
 
     const fn is_full(&self) -> bool {
