@@ -30,8 +30,8 @@ pub(crate) struct Options {
     /// Repositories.
     #[arg(long, default_value_t = 5000)]
     repositories: usize,
-    /// Scans at once, per tenant. A scan that waits for the disk makes no request.
-    #[arg(long, default_value_t = 128)]
+    /// Scans at once, per tenant; both together as many as a schedule starts. Most of them wait for the disk.
+    #[arg(long, default_value_t = 512)]
     workers: usize,
     /// The scanner's own limit in requests per second; 0 is none.
     #[arg(long, default_value_t = 0.0)]
