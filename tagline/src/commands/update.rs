@@ -103,13 +103,22 @@ pub(crate) fn run(args: &UpdateArgs, global: &GlobalArgs, output: &Output) -> an
             counted_noun(files, "file")
         ));
     }
-    Ok(if !all_chose {
+    Ok(exit(&update, all_chose, args.exit_code))
+}
+
+/// A file that could not be read or written may lack its change: a job must not pass over that.
+fn exit(update: &DirectoryUpdate, all_chose: bool, tell_changes: bool) -> Exit {
+    let out_of_reach = update
+        .skipped
+        .iter()
+        .any(|(_, skip)| matches!(skip.reason, SkipReason::Unreadable | SkipReason::Unwritable));
+    if !all_chose || out_of_reach {
         Exit::Failed
-    } else if args.exit_code && !update.files.is_empty() {
+    } else if tell_changes && !update.files.is_empty() {
         Exit::ChangesFound
     } else {
         Exit::Done
-    })
+    }
 }
 
 /// What every policy chose, and whether all did.
@@ -224,7 +233,9 @@ fn tell_skipped(args: &UpdateArgs, update: &DirectoryUpdate, output: &Output) {
             args.path.clone()
         };
         let what = match skip.reason {
-            SkipReason::Unparsable => "file left alone",
+            SkipReason::Unparsable | SkipReason::Unreadable | SkipReason::Unwritable => {
+                "file left alone"
+            }
             _ => "marker not followed",
         };
         output.warning(&format!(
@@ -263,5 +274,37 @@ impl Updated {
                 })
                 .collect(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tagline_updater::edit::Skip;
+
+    #[test]
+    fn a_file_out_of_reach_fails_the_command() {
+        let with = |reason| DirectoryUpdate {
+            skipped: vec![(
+                "a.yaml".to_owned(),
+                Skip {
+                    line: 1,
+                    column: 1,
+                    reason,
+                    setter: None,
+                    detail: String::new(),
+                },
+            )],
+            ..DirectoryUpdate::default()
+        };
+        for (reason, expected) in [
+            (SkipReason::Unwritable, Exit::Failed),
+            (SkipReason::Unreadable, Exit::Failed),
+            (SkipReason::Unparsable, Exit::Done),
+            (SkipReason::UnknownPolicy, Exit::Done),
+        ] {
+            assert_eq!(exit(&with(reason), true, true), expected, "{reason:?}");
+        }
+        assert_eq!(exit(&DirectoryUpdate::default(), false, true), Exit::Failed);
     }
 }
