@@ -5,6 +5,7 @@ use crate::cli::GlobalArgs;
 use crate::exit::{BadInput, Exit};
 use crate::manifest::Severity;
 use crate::output::{BAD, Column, DIM, GOOD, Output, Table, WARN, colored_diff, counted_noun};
+use crate::resources::FileWatch;
 use crate::service::{ObjectState, Report, Service};
 use crate::settings::{RegistryArgs, ServiceArgs, SettingsSource};
 use crate::shutdown;
@@ -38,6 +39,7 @@ pub(crate) fn run(args: &RunArgs, global: &GlobalArgs, output: &Output) -> anyho
         ));
     }
     let sources = args.input.sources()?;
+    let watch = (!args.once).then(|| FileWatch::start(&sources));
     let resources = args.input.load_from(&sources, output);
     if resources.is_empty() && args.once {
         return Err(BadInput::error(
@@ -71,6 +73,9 @@ pub(crate) fn run(args: &RunArgs, global: &GlobalArgs, output: &Output) -> anyho
         )?;
         if !args.once {
             service.follow_settings(source);
+            if let Some(watch) = watch {
+                service.follow_files(watch);
+            }
             tracing::info!("running; send SIGTERM or press Ctrl-C to end");
             service.run().await?;
             return Ok(Exit::Done);

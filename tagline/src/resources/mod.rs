@@ -43,4 +43,4 @@ pub(crate) use secret::SecretData;
 pub(crate) use settings::{RegistryEntry, SettingsSpec};
 pub(crate) use source::Source;
 pub(crate) use template_data::{PullRequestData, branch_data};
-pub(crate) use watch::FileWatch;
+pub(crate) use watch::{CannotWatch, FileWatch};

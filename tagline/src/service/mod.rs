@@ -42,7 +42,9 @@ pub(crate) use report::{ObjectState, Report};
 pub(crate) use status::Failure;
 
 use crate::output::Bar;
-use crate::resources::{FileWatch, Groups, Kind, LoadOptions, ObjectName, Resources, Source, load};
+use crate::resources::{
+    CannotWatch, FileWatch, Groups, Kind, LoadOptions, ObjectName, Resources, Source, load,
+};
 use crate::settings::{Settings, SettingsSource};
 use image_sources::ImageSources;
 use jiff::{SignedDuration, Timestamp};
@@ -73,6 +75,7 @@ pub(crate) struct Service {
     /// When to look for what nobody asks for any more.
     next_collection: Timestamp,
     sources: Vec<Source>,
+    watch: Option<Result<FileWatch, CannotWatch>>,
     load_options: LoadOptions,
     clock: Clock,
     scanner: Scanner,
@@ -159,6 +162,7 @@ impl Service {
         let image_sources = ImageSources::new(scanner.clone(), &store);
         let mut service = Self {
             sources,
+            watch: None,
             load_options,
             clock,
             scanner,
@@ -197,18 +201,22 @@ impl Service {
         Ok(service)
     }
 
+    /// Takes over a watch of the manifests that was started before they were read, so that no change is missed
+    /// in between.
+    pub(crate) fn follow_files(&mut self, watch: Result<FileWatch, CannotWatch>) {
+        self.watch = Some(watch);
+    }
+
     /// Runs until it is cancelled.
     ///
     /// # Errors
     /// When the store fails for good.
     pub(crate) async fn run(&mut self) -> anyhow::Result<()> {
-        let mut watch = match FileWatch::start(&self.sources) {
-            Ok(watch) => Some(watch),
-            Err(error) => {
-                tracing::warn!("{error}");
-                None
-            }
-        };
+        let watch = self.watch.take();
+        let mut watch = watch
+            .unwrap_or_else(|| FileWatch::start(&self.sources))
+            .inspect_err(|error| tracing::warn!("{error}"))
+            .ok();
         // Without it, requests are looked for whenever something is due.
         let mut asked = requests::directory(&self.settings.storage_path)
             .ok()
