@@ -32,6 +32,13 @@ impl super::Dialect for Dialect {
         Description::new("forgejo", include_str!("descriptions/forgejo.json"))
     }
 
+    fn relative(&self) -> Option<Description> {
+        Some(Description::new(
+            "gitea",
+            include_str!("descriptions/gitea.json"),
+        ))
+    }
+
     fn prefix(&self) -> &'static str {
         "/api/v1"
     }

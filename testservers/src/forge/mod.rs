@@ -326,6 +326,10 @@ impl Reply {
 
 trait Dialect: Send + Sync {
     fn description(&self) -> Description;
+    /// A second description that requests must keep to: of a forge that speaks the same dialect.
+    fn relative(&self) -> Option<Description> {
+        None
+    }
     /// Below the server's address.
     fn prefix(&self) -> &'static str;
     fn handle(&self, repo: &mut Repo, request: &Request<'_>) -> Reply;
@@ -355,6 +359,7 @@ fn dialect(kind: ForgeKind) -> Box<dyn Dialect> {
 struct Shared {
     dialect: Box<dyn Dialect>,
     description: Description,
+    relative: Option<Description>,
     repo: Mutex<Repo>,
     git: Mutex<Option<BareRepository>>,
 }
@@ -385,6 +390,7 @@ impl ForgeServer {
         let dialect = dialect(kind);
         let shared = Arc::new(Shared {
             description: dialect.description(),
+            relative: dialect.relative(),
             dialect,
             repo: Mutex::new(Repo {
                 branches: BTreeMap::from([("main".to_owned(), "0".repeat(40))]),
@@ -551,9 +557,17 @@ fn judge(shared: &Shared, repo: &mut Repo, request: &HttpRequest) -> Reply {
             )
         })
         .collect();
-    let faults = shared
+    let mut faults = shared
         .description
         .check_request(&matched, &query, json.as_ref());
+    if let Some(relative) = &shared.relative {
+        match relative.find(method, below) {
+            Some(matched) => {
+                faults.extend(relative.check_request(&matched, &query, json.as_ref()));
+            }
+            None => faults.push(format!("{method} {below}: not described by the relative")),
+        }
+    }
     if !faults.is_empty() {
         return refuse(repo, faults);
     }

@@ -3,6 +3,7 @@
 
     cut.py github  api.github.com.json  github.json
     cut.py forgejo swagger.v1.json      forgejo.json
+    cut.py forgejo swagger.v1.json      gitea.json
     cut.py bitbucket-cloud       openapi-typescript.d.ts  bitbucket-cloud.json
     cut.py bitbucket-data-center openapi-typescript.d.ts  bitbucket-data-center.json
     cut.py azure   DIRECTORY-OF-THE-PYTHON-CLIENT         azure-devops.json
