@@ -1,5 +1,8 @@
 //! The command line: flags that every command has, and the commands.
 
+#[cfg(test)]
+mod reference;
+
 use crate::commands;
 use crate::output::{Color, Format, LogFormat};
 use clap::{Args, Parser, Subcommand};
