@@ -1,4 +1,6 @@
 //! Any bytes as a file of any format: edited and then stable, or refused.
+//!
+//! A file without a marker is not even parsed, and no fuzzer guesses one: three control bytes stand for markers.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -6,7 +8,22 @@ use tagline_policy::{ImageReference, Tag};
 use tagline_updater::edit::{EditOptions, Formats, edit};
 use tagline_updater::{Choices, PolicyName};
 
+/// The input with its markers written out.
+fn with_markers(bytes: &[u8]) -> Vec<u8> {
+    let mut text = Vec::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        match byte {
+            1 => text.extend_from_slice(b" # {\"$imagepolicy\": \"ns:app\"}"),
+            2 => text.extend_from_slice(b" # {\"$imagepolicy\": \"ns:app:tag\"}"),
+            3 => text.extend_from_slice(b"\"$imagepolicy\": \"ns:app:name\""),
+            byte => text.push(*byte),
+        }
+    }
+    text
+}
+
 fuzz_target!(|bytes: &[u8]| {
+    let bytes = &with_markers(bytes);
     let Ok(tag) = Tag::new("1.20") else { return };
     let image = ImageReference {
         name: "ghcr.io/org/app".to_owned(),
