@@ -70,7 +70,8 @@ stringData: {{username: {}, password: {}}}
 
     fn branches(&self) -> Vec<String> {
         let all = self.gitea.api("GET", "/repos/acme/apps/branches", None);
-        let names = all.as_array().unwrap().iter();
+        // `null` of an empty repository.
+        let names = all.as_array().into_iter().flatten();
         let mut names: Vec<String> = names
             .map(|branch| branch["name"].as_str().unwrap().to_owned())
             .collect();
@@ -125,6 +126,8 @@ fn set_up(images: usize) -> Result<Scene, tagline_testservers::StartError> {
         .output()
         .unwrap();
     assert!(pushed.status.success(), "{pushed:?}");
+    // Until it has taken note of the push, it takes the repository for empty and knows no pull requests there.
+    scene.wait_for_branches(&["main"]);
     Ok(scene)
 }
 
