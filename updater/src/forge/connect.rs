@@ -62,7 +62,7 @@ pub struct Connection {
 
 /// Connects once; no request is sent yet.
 ///
-/// Who connects again and again keeps a [`Forges`].
+/// Who connects again and again keeps a [`Forges`](super::Forges).
 ///
 /// # Errors
 /// [`ForgeError::Client`] when the HTTP client cannot be set up.

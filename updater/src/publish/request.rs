@@ -191,7 +191,7 @@ pub trait MessageSource {
     /// The message for a commit that changes `files`.
     ///
     /// # Errors
-    /// Whatever the template says; the run ends with [`GitError::Message`](crate::git::GitError::Message).
+    /// Whatever the template says; the run ends with [`GitError::Message`].
     fn message(&self, files: &[ChangedFile]) -> Result<String, BoxError>;
 
     /// What this source says of itself to those it may share a commit with; without it, it shares none.
