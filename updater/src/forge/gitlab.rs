@@ -18,6 +18,8 @@ const PAGING: Paging = Paging::Linked {
     size: ("per_page", "100"),
 };
 const NEEDS: &str = "the scope \"api\" and the role Developer or higher in the project";
+const NEEDS_TO_MERGE: &str =
+    "the scope \"api\" and the right to merge into the target branch for auto-merge";
 /// GitLab keeps "draft" in the title.
 const DRAFT: &str = "Draft: ";
 
@@ -212,9 +214,21 @@ impl PullRequests for GitLab {
             let commit = pull_request.commit.as_ref();
             add_field(&mut body, "sha", commit.map(|it| json!(it)));
             let url = self.one(pull_request, &["merge"]);
-            self.api
-                .change("set auto-merge", Method::PUT, url, body)
-                .await
+            let set = self.api.change("set auto-merge", Method::PUT, url, body);
+            // Here 401 is GitLab's word for "may not merge": the token itself has just been of use.
+            set.await.map_err(|error| match error {
+                ForgeError::Unauthorized {
+                    provider,
+                    operation,
+                    message,
+                } => ForgeError::Forbidden {
+                    provider,
+                    operation,
+                    message,
+                    needs: NEEDS_TO_MERGE,
+                },
+                other => other,
+            })
         })
     }
 

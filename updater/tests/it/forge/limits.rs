@@ -9,8 +9,8 @@ use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 use tagline_testservers::{HttpServer, Response};
 use tagline_updater::forge::{
-    ConnectOptions, Connection, Credentials, ForgeError, Provider, PullRequestOptions,
-    RepositoryAddress, bring_about, connect, survey,
+    ConnectOptions, Connection, Credentials, ForgeError, MergeMethod, Provider, PullRequestOptions,
+    RepositoryAddress, SetUp, bring_about, connect, survey,
 };
 
 use super::fake::{Fake, TOKEN, now, options};
@@ -73,6 +73,24 @@ async fn refusals_say_what_is_missing_and_never_the_token() {
             }
         }
     }
+}
+
+/// Who may open a merge request may not always merge it; GitLab answers 401 then, as to a bad token.
+#[tokio::test]
+async fn gitlab_refuses_to_merge_not_the_token() {
+    let fake = Fake::start(Provider::GitLab);
+    fake.repo().set_branch("u", &commit(1));
+    fake.repo().plant("u", "Update", "");
+    let opened = fake.client().open("main").await.unwrap();
+    let body = "{\"message\": \"401 Unauthorized\"}".to_owned();
+    fake.repo().canned.push((401, Vec::new(), body));
+    let set_up = SetUp {
+        auto_merge: Some(MergeMethod::Merge),
+        ..SetUp::default()
+    };
+    let error = fake.client().set_up(&opened[0], &set_up).await.unwrap_err();
+    assert_eq!(error.reason(), "AccessDenied");
+    assert!(error.to_string().contains("right to merge"), "{error}");
 }
 
 #[tokio::test]
