@@ -1,13 +1,12 @@
 //! Starts runs of the updater for automations that are due, and takes over what they did.
 
-use super::back_off::pause;
+use super::back_off::{after, retry_at};
 use super::proposing::Proposal;
 use super::publish::{self, SharedPublication, Surroundings};
 use super::publish_run;
 use super::reload::spec_fingerprint;
-use super::selecting::after;
 use super::state::{AutomationState, Done, Run, automation_key, remember};
-use super::status::{AutomationStatus, Failure, Retry, whole_seconds};
+use super::status::{AutomationStatus, Failure, whole_seconds};
 use super::{PUBLISHES_AT_ONCE, Service, Subject};
 use crate::resources::{ObjectKey, ObjectName};
 use jiff::Timestamp;
@@ -285,17 +284,12 @@ impl Service {
     /// Tells what failed, and when it is tried again.
     pub(super) fn automation_is_retried(&mut self, name: &ObjectName, failure: &Failure) {
         let now = self.now();
-        let (first, longest) = (self.settings.min_retry_delay, self.settings.max_retry_delay);
         let Some(state) = self.states.automations.get_mut(name) else {
             return;
         };
         state.failures = state.failures.saturating_add(1);
         let key = automation_key(name);
-        let retry = match failure.retry {
-            Retry::BackOff => after(now, pause(state.failures, first, longest, &key)),
-            Retry::After(pause) => after(now, pause),
-            Retry::WithGroup | Retry::Never => None,
-        };
+        let retry = retry_at(failure.retry, state.failures, &key, now, &self.settings);
         let before = state.status.conditions.clone();
         state.status.conditions.failed(failure, now);
         let status = state.status.clone();

@@ -1,6 +1,6 @@
 //! Starts evaluations of policies whose tags, spec or time have changed, and takes over what they choose.
 
-use super::back_off::pause;
+use super::back_off::{after, retry_at};
 use super::evaluate::{Answer, Question, evaluate};
 use super::evaluate_group::{GROUP_HELD, evaluate_together};
 use super::state::{Done, Evaluated, TagsVersion, automation_key, policy_key, remember};
@@ -10,7 +10,6 @@ use super::{access_rules, publish};
 use crate::resources::{Group, ObjectName, comparable};
 use jiff::{SignedDuration, Timestamp};
 use std::sync::Arc;
-use std::time::Duration;
 
 /// How long changes are gathered before they are written, so that those of one push to a registry go into
 /// one commit.
@@ -345,18 +344,13 @@ impl Service {
 
     pub(super) fn policy_failed(&mut self, name: &ObjectName, failure: &Failure) {
         let now = self.now();
-        let (first, longest) = (self.settings.min_retry_delay, self.settings.max_retry_delay);
         let Some(state) = self.states.policies.get_mut(name) else {
             return;
         };
         state.running = false;
         state.failures = state.failures.saturating_add(1);
         let key = policy_key(name);
-        let retry = match failure.retry {
-            Retry::BackOff => after(now, pause(state.failures, first, longest, &key)),
-            Retry::After(pause) => after(now, pause),
-            Retry::WithGroup | Retry::Never => None,
-        };
+        let retry = retry_at(failure.retry, state.failures, &key, now, &self.settings);
         let before = state.status.conditions.clone();
         state.status.conditions.failed(failure, now);
         let status = state.status.clone();
@@ -409,9 +403,4 @@ impl Service {
             .unwrap_or(SETTLE);
         Some(since.checked_add(window).unwrap_or(since))
     }
-}
-
-/// The moment a pause from now.
-pub(super) fn after(now: Timestamp, pause: Duration) -> Option<Timestamp> {
-    now.checked_add(SignedDuration::try_from(pause).ok()?).ok()
 }
